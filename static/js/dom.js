@@ -1,0 +1,30 @@
+// The little that every view needs from the document.
+
+/** Return the element with this id; a missing one is a mistake in the template and is said at once. */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (element === null) {
+    throw new Error(`the template has no #${id}`);
+  }
+  return element;
+}
+
+/** Put the words named by data-text, data-label and data-placeholder into *root*. */
+export function fillWords(root, words) {
+  for (const element of root.querySelectorAll("[data-text]")) {
+    element.textContent = words[element.dataset.text];
+  }
+  for (const element of root.querySelectorAll("[data-label]")) {
+    element.setAttribute("aria-label", words[element.dataset.label]);
+  }
+  for (const element of root.querySelectorAll("[data-placeholder]")) {
+    element.placeholder = words[element.dataset.placeholder];
+  }
+}
+
+/** Create an element that holds *children*, which are texts or nodes. */
+export function make(name, ...children) {
+  const element = document.createElement(name);
+  element.append(...children);
+  return element;
+}

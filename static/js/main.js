@@ -1,0 +1,230 @@
+// The page: a link is checked, then played; what happens is said; what was played is remembered.
+
+import { failure, validate } from "./api.js";
+import { byId, fillWords } from "./dom.js";
+import { showFacts } from "./facts.js";
+import { bindKeys, showKeys } from "./keys.js";
+import { describeLink, parseLink, readQuery, routeFor } from "./links.js";
+import { Player } from "./player.js";
+import { ProblemPanel } from "./problem.js";
+import { RecentView } from "./recent.js";
+import { RecentLinks, openStorage } from "./store.js";
+import { phrase, text } from "./strings.js";
+
+const SLOW_CHECK_MS = 4000;
+
+fillWords(document, text);
+showKeys(byId("keys"));
+
+const field = byId("link");
+const player = new Player(byId("video"));
+const problem = new ProblemPanel({ onRetry: () => retry() });
+const recent = new RecentView(new RecentLinks(openStorage()), (link) => submit(link));
+
+// What is open: every new opening replaces it and aborts the former, so that a late answer finds itself stale.
+let opening = idle();
+
+function idle() {
+  return { link: "", startAt: 0, takesFocus: false, verdict: null, abort: new AbortController() };
+}
+
+/** Show one of the views idle, checking, ready and problem. */
+function show(view) {
+  document.body.dataset.view = view;
+  document.body.classList.toggle("opened", view !== "idle");
+  byId("screen").hidden = view !== "checking" && view !== "ready";
+  byId("details").hidden = view !== "ready";
+  byId("cancel").hidden = view !== "checking";
+  byId("start").hidden = true;
+  if (view !== "problem") {
+    problem.hide();
+  }
+}
+
+function say(message) {
+  byId("status").textContent = message;
+}
+
+function nameOf(link, verdict) {
+  return verdict?.filename || describeLink(link).name;
+}
+
+/** Let go of what is open and show the page as it was at first. */
+function reset() {
+  opening.abort.abort();
+  opening = idle();
+  player.close();
+  recent.mark("");
+  document.title = text.appName;
+  field.value = field.defaultValue;
+  say("");
+  show("idle");
+}
+
+/** Open a link a person chose, and put it into the address bar. */
+function submit(pasted) {
+  const link = parseLink(pasted);
+  if (link === "") {
+    field.setAttribute("aria-invalid", "true");
+    field.focus();
+    say(text.linkMissing);
+    return;
+  }
+  const address = routeFor("", link);
+  // The same link once more is no new entry in the history.
+  const method = readQuery(location.search).link === link ? "replaceState" : "pushState";
+  history[method](null, "", address);
+  open(link, 0, { takesFocus: true });
+}
+
+function retry() {
+  open(opening.link, opening.startAt, { takesFocus: true });
+}
+
+/**
+ * Check a link, then play it from *startAt* (seconds).
+ *
+ * With *takesFocus* the keyboard follows to what comes of it: right after a person's act, not when a page opens.
+ */
+async function open(link, startAt, { takesFocus = false } = {}) {
+  opening.abort.abort();
+  opening = { ...idle(), link, startAt, takesFocus };
+  player.close();
+  field.value = link;
+  field.removeAttribute("aria-invalid");
+  document.title = text.appName;
+  recent.mark(link);
+  const verdict = await check(text.checking);
+  if (verdict === null) {
+    return;
+  }
+  if (verdict.valid) {
+    play(verdict);
+  } else {
+    fail(verdict);
+  }
+}
+
+/** Return the verdict about the open link, or null where another one was opened meanwhile. */
+async function check(message) {
+  const { link, abort: { signal } } = opening;
+  show("checking");
+  say(message);
+  const slow = setTimeout(() => say(text.checkingSlowly), SLOW_CHECK_MS);
+  try {
+    const verdict = await validate(link, signal);
+    return signal.aborted ? null : verdict;
+  } catch (error) {
+    if (error.name === "AbortError") {
+      return null;
+    }
+    throw error;
+  } finally {
+    clearTimeout(slow);
+  }
+}
+
+function play(verdict) {
+  const { link } = opening;
+  const name = nameOf(link, verdict);
+  const startAt = verdict.seekable ? opening.startAt : 0;
+  opening.verdict = verdict;
+  showFacts(verdict, describeLink(link).host);
+  const notes = [verdict.moov_at_end && text.moovAtEnd, startAt < opening.startAt && text.cannotStartThere];
+  byId("note").textContent = notes.filter(Boolean).join(" ");
+  byId("note").hidden = byId("note").textContent === "";
+  byId("title").textContent = name;
+  byId("back").disabled = !verdict.seekable;
+  byId("forward").disabled = !verdict.seekable;
+  document.title = phrase.pageTitle(name);
+  recent.add(link, name);
+  show("ready");
+  say(text.loading);
+  player.open(routeFor("stream", link), startAt);
+  // Away from the field the shortcuts work at once; but not away from a link that is being written.
+  if (opening.takesFocus && (document.activeElement !== field || field.value === link)) {
+    byId("title").focus({ preventScroll: true });
+  }
+}
+
+function fail(verdict) {
+  const { link, startAt } = opening;
+  player.close();
+  say("");
+  show("problem");
+  problem.show(verdict, { position: startAt, address: routeFor("stream", link), name: nameOf(link, opening.verdict) });
+  // A link that was just written stays at hand to be corrected.
+  if (opening.takesFocus && document.activeElement !== field) {
+    problem.focus();
+  }
+}
+
+/** Ask the proxy why playing stopped: the media element itself does not know. */
+async function explain({ code, position }) {
+  opening.startAt = position;
+  opening.takesFocus = byId("stage").contains(document.activeElement);
+  const verdict = await check(text.askingAgain);
+  if (verdict === null) {
+    return;
+  }
+  fail(verdict.valid ? failure(code, { retryable: code !== "media_unsupported" }) : verdict);
+}
+
+function openFromAddress() {
+  const { link, startAt } = readQuery(location.search);
+  if (link === "") {
+    reset();
+  } else {
+    open(link, startAt);
+  }
+}
+
+byId("open").addEventListener("submit", (event) => {
+  event.preventDefault();
+  submit(field.value);
+});
+field.addEventListener("input", () => field.removeAttribute("aria-invalid"));
+byId("cancel").addEventListener("click", () => {
+  const { link } = opening;
+  reset();
+  field.value = link;
+  field.focus();
+  say(text.canceled);
+});
+byId("start").addEventListener("click", () => {
+  player.play();
+  player.focus();
+});
+byId("restart").addEventListener("click", () => player.restart());
+byId("back").addEventListener("click", () => player.seekBy(-10));
+byId("forward").addEventListener("click", () => player.seekBy(10));
+
+player.addEventListener("refused", () => {
+  say(text.ready);
+  byId("start").hidden = false;
+});
+player.addEventListener("playing", () => {
+  byId("start").hidden = true;
+  say("");
+});
+player.addEventListener("waiting", () => say(text.buffering));
+player.addEventListener("moving", () => {
+  if ([text.loading, text.buffering].includes(byId("status").textContent)) {
+    say("");
+  }
+});
+player.addEventListener("failed", (event) => explain(event.detail));
+
+bindKeys(player, () => document.body.dataset.view === "ready");
+window.addEventListener("popstate", openFromAddress);
+// A link pasted beside the field is meant for it.
+document.addEventListener("paste", (event) => {
+  const pasted = event.clipboardData?.getData("text/plain").trim();
+  if (pasted && !event.target.closest?.("input, textarea, [contenteditable]")) {
+    event.preventDefault();
+    field.value = pasted;
+    field.focus();
+  }
+});
+
+openFromAddress();

@@ -1,0 +1,73 @@
+// The panel that says what failed, why, and what to do.
+
+import { byId } from "./dom.js";
+import { formatClock } from "./format.js";
+import { explanations, phrase, problemTitle, text } from "./strings.js";
+
+const OUTSIDE_PLAYERS = new Set(["media_decode", "media_unsupported"]);
+
+export class ProblemPanel {
+  #panel = byId("problem");
+  #title = byId("problem-title");
+  #retry = byId("retry");
+  #download = byId("download");
+  #copy = byId("copy");
+  #address = "";
+
+  constructor({ onRetry }) {
+    this.#retry.addEventListener("click", onRetry);
+    this.#copy.addEventListener("click", () => this.#copyAddress());
+  }
+
+  /**
+   * Show a failed verdict.
+   *
+   * @param {number} position where playing goes on after a retry, in seconds
+   * @param {string} address the stream's, for a download or another player
+   * @param {string} name the file's, for a download
+   */
+  show(verdict, { position = 0, address, name }) {
+    const { code, error, hint, upstream_status: upstreamStatus, proxy_status: proxyStatus } = verdict;
+    const own = Object.hasOwn(explanations, code) ? explanations[code] : explanations.other;
+    this.#title.textContent = problemTitle(code, upstreamStatus);
+    byId("problem-why").textContent = error || own.why;
+    byId("problem-hint").textContent = hint || own.hint;
+    byId("problem-code").textContent = [
+      code && phrase.code(code),
+      upstreamStatus && phrase.upstreamStatus(upstreamStatus),
+      proxyStatus && phrase.proxyStatus(proxyStatus),
+    ].filter(Boolean).join(" · ");
+
+    this.#retry.textContent = position >= 1 ? phrase.retryFrom(formatClock(position)) : text.tryAgain;
+    this.#retry.classList.toggle("primary", verdict.retryable === true);
+
+    const elsewhere = OUTSIDE_PLAYERS.has(code);
+    this.#address = address;
+    this.#download.hidden = !elsewhere;
+    this.#download.href = address;
+    this.#download.download = name;
+    this.#download.classList.toggle("primary", !verdict.retryable);
+    // Browsers lend the clipboard to secure pages only.
+    this.#copy.hidden = !elsewhere || !navigator.clipboard;
+    this.#copy.textContent = text.copy;
+    this.#panel.hidden = false;
+  }
+
+  hide() {
+    this.#panel.hidden = true;
+  }
+
+  focus() {
+    this.#title.focus();
+  }
+
+  async #copyAddress() {
+    try {
+      await navigator.clipboard.writeText(new URL(this.#address, document.baseURI).href);
+      this.#copy.textContent = text.copied;
+    } catch {
+      // Refused by the browser's settings: Download still works.
+      this.#copy.hidden = true;
+    }
+  }
+}

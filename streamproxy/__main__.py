@@ -1,0 +1,134 @@
+"""The command line: settings, then the server."""
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from typing import Any, NoReturn
+
+from aiohttp import web
+
+from streamproxy.app import create_app
+from streamproxy.demo import Demo
+from streamproxy.errors import SettingsError
+from streamproxy.logs import configure_logging
+from streamproxy.settings import ENVIRONMENT_PREFIX, Settings
+from streamproxy.targets.links import MAX_LINK_LENGTH
+from streamproxy.version import __version__
+
+# A link inside ?url= is percent-encoded, and then has up to three times its length.
+_MAX_LINE_SIZE = 4 * MAX_LINK_LENGTH
+_MAX_FIELD_SIZE = 64 * 1024
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one line, as for a bad value, rather than with the whole usage."""
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser: a flag for each setting, and those that are no setting."""
+    parser = _Parser(
+        prog="streamproxy",
+        description="Play remote videos through a proxy that forwards byte ranges.",
+        epilog=f"Each setting may also be given in the environment, as {ENVIRONMENT_PREFIX}<NAME>;"
+        " the command line wins. Sizes take suffixes: 256KiB, 10GiB.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"streamproxy {__version__}")
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help="serve a sample video from a second loopback port, and permit just that origin",
+    )
+    for setting in fields(Settings):
+        parser.add_argument(
+            f"--{setting.name.replace('_', '-')}",
+            dest=setting.name,
+            action="append" if isinstance(setting.default, tuple) else "store",
+            default=argparse.SUPPRESS,
+            metavar=setting.metadata["metavar"],
+            help=f"{setting.metadata['meaning']} (default: {_shown_default(setting)})",
+        )
+    return parser
+
+
+def _shown_default(setting: Field[Any]) -> str:
+    default = setting.default
+    if isinstance(default, tuple):
+        return "none"
+    if setting.metadata["metavar"] != "SIZE":
+        return str(default)
+    unit, factor = next(
+        u for u in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)) if default >= u[1]
+    )
+    return f"{default // factor}{unit}"
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Return sockets bound to every address of *host*, on one port.
+
+    :raises OSError: an address cannot be listened on.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            bound = (address[0], sockets[0].getsockname()[1] if sockets else port)
+            sockets.append(socket.create_server(bound, family=family, backlog=1024))
+    except OSError:
+        for bound_socket in sockets:
+            bound_socket.close()
+        raise
+    return sockets
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the server until it is told to stop; return the exit status."""
+    arguments = vars(make_parser().parse_args(argv))
+    is_demo = arguments.pop("demo")
+    try:
+        settings = Settings.from_environment(os.environ, **arguments)
+        configure_logging(settings)
+    except SettingsError as exc:
+        print(f"streamproxy: {exc}", file=sys.stderr)
+        return 2
+    try:
+        sockets = listen(settings.host, settings.port)
+    except OSError as exc:
+        reason = exc.strerror or exc
+        print(
+            f"streamproxy: cannot listen on {settings.host}:{settings.port}: {reason}",
+            file=sys.stderr,
+        )
+        return 1
+    demo = Demo() if is_demo else None
+    app = create_app(demo.permit(settings) if demo else settings)
+    if demo:
+        demo.attach(app)
+    web.run_app(
+        app,
+        sock=sockets,
+        print=lambda _: print(
+            f"streamproxy {__version__}: open {_address(sockets[0])}", flush=True
+        ),
+        access_log=None,
+        shutdown_timeout=settings.shutdown_grace,
+        max_line_size=_MAX_LINE_SIZE,
+        max_field_size=_MAX_FIELD_SIZE,
+    )
+    return 0
+
+
+def _address(bound: socket.socket) -> str:
+    """Return the address to open in a browser on this machine."""
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # shown, not bound
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""create_app(): joins the chain, the routes and the session's lifetime; nothing else."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import ClientSession, web
+
+from streamproxy.assets import asset_folder
+from streamproxy.handlers.health import health
+from streamproxy.handlers.page import add_slash, page, revalidate_static
+from streamproxy.handlers.stream import stream
+from streamproxy.handlers.validate import validate
+from streamproxy.keys import CLIENT, SETTINGS
+from streamproxy.middlewares import Middleware, default_middlewares
+from streamproxy.settings import Settings
+from streamproxy.targets.policy import TargetPolicy
+from streamproxy.upstream.client import UpstreamClient
+from streamproxy.upstream.connector import open_session
+
+
+CleanupContext = Callable[[web.Application], AsyncIterator[None]]
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    middlewares: Sequence[Middleware] | None = None,
+    session: ClientSession | None = None,
+) -> web.Application:
+    """Return the proxy as an application: to run, or to mount with add_subapp.
+
+    :param settings: the owner's choices; None: the defaults.
+    :param middlewares: the chain, outermost first; None: default_middlewares(settings).
+    :param session: a session to fetch with, which stays the caller's to close; None: one
+        of its own, from start-up to clean-up. Make a session to lend with open_session,
+        so that its connector enforces the policy.
+    """
+    settings = settings or Settings()
+    chain = default_middlewares(settings) if middlewares is None else middlewares
+    app = web.Application(middlewares=chain)
+    app[SETTINGS] = settings
+    app.cleanup_ctx.append(_upstream_client(settings, session))
+    loader = jinja2.FileSystemLoader(asset_folder("templates"))
+    aiohttp_jinja2.setup(app, loader=loader)
+    _add_routes(app)
+    return app
+
+
+def _add_routes(app: web.Application) -> None:
+    app.router.add_get("/", page, name="page")
+    app.router.add_get("", add_slash)
+    app.router.add_get("/stream", stream, name="stream")
+    app.router.add_get("/api/validate", validate, name="validate")
+    app.router.add_get("/health", health, name="health")
+    app.router.add_static("/static", asset_folder("static"), name="static")
+    app.on_response_prepare.append(revalidate_static)
+
+
+def _upstream_client(settings: Settings, lent: ClientSession | None) -> CleanupContext:
+    """Return the context that holds the session while the application runs."""
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        policy = TargetPolicy.from_settings(settings)
+        session = lent or open_session(settings, policy)
+        app[CLIENT] = UpstreamClient(
+            session,
+            policy,
+            max_redirects=settings.max_redirects,
+            chunk_size=settings.chunk_size,
+        )
+        yield
+        if lent is None:
+            await session.close()
+
+    return context

@@ -1,0 +1,227 @@
+"""Say why: every failure this project can name, as one tree under ProxyError.
+
+Each class is one code of the contract. The class knows what is always true of the
+failure (status, title, hint, whether a retry may help); the instance knows this case
+(detail, the upstream's status, fields to add to the response). One middleware renders
+them; nothing else turns an error into a response.
+
+Source: RFC 9457 (problem details), RFC 9110 section 15 (status codes).
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class ProxyError(Exception):
+    """A request that cannot be served, and what to tell the person who made it.
+
+    :param detail: one sentence about this case, safe to show to anybody.
+    :param upstream_status: the status code that the upstream answered with, if it did.
+    :param fields: response fields that belong to the error, such as Retry-After.
+    """
+
+    status: int = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+    hint: str = "This is a fault of the proxy itself; its log says more."
+    retryable: bool = False
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        upstream_status: int | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or f"{self.title}."
+        self.upstream_status = upstream_status
+        self.fields = dict(fields or {})
+
+
+class MissingUrl(ProxyError):
+    """The request does not name exactly one link."""
+
+    status = 400
+    code = "missing_url"
+    title = "No link given"
+    hint = "Give exactly one url parameter: the link of a video, percent-encoded."
+
+
+class InvalidUrl(ProxyError):
+    """The link is not a URL that can be fetched."""
+
+    status = 400
+    code = "invalid_url"
+    title = "Not a valid link"
+    hint = "Copy the whole link again; it starts with https:// or http:// and a host name."
+
+
+class UnsupportedScheme(ProxyError):
+    """The link is neither http nor https."""
+
+    status = 400
+    code = "unsupported_scheme"
+    title = "This kind of link is not supported"
+    hint = "Only links that start with https:// or http:// can be played."
+
+
+class BlockedTarget(ProxyError):
+    """Policy refuses the host, the port or the address."""
+
+    status = 403
+    code = "blocked_target"
+    title = "This address may not be reached"
+    hint = "The owner of this proxy can permit it: see allow_network and allow_host."
+
+
+class NotMedia(ProxyError):
+    """The link leads to something that is no video or audio."""
+
+    status = 415
+    code = "not_media"
+    title = "Not a video"
+    hint = "Paste the link of the video file itself, not of the page that shows it."
+
+
+class TooLarge(ProxyError):
+    """The resource is larger than this proxy forwards."""
+
+    status = 413
+    code = "too_large"
+    title = "The file is too large"
+    hint = "The owner of this proxy can raise max_file_size."
+
+
+class RangeNotSatisfiable(ProxyError):
+    """No part of the requested range exists.
+
+    :param complete_length: bytes in the representation, or None where unknown.
+    """
+
+    status = 416
+    code = "range_not_satisfiable"
+    title = "The requested range does not exist"
+    hint = "Ask for a range that begins inside the file."
+
+    def __init__(self, complete_length: int | None) -> None:
+        fields = {} if complete_length is None else {"Content-Range": f"bytes */{complete_length}"}
+        length = "unknown" if complete_length is None else f"{complete_length} bytes"
+        super().__init__(
+            f"The requested range lies outside the file, whose length is {length}.", fields=fields
+        )
+        self.complete_length = complete_length
+
+
+# What a person can do about the statuses that sites really answer with.
+_STATUS_HINTS = {
+    401: "The site wants a login: open it in the browser and copy a fresh link.",
+    403: "The link may have expired or be bound to another address: copy a fresh one.",
+    404: "Check the link: the file is not there, or no longer.",
+    410: "The file was removed: look for another link.",
+    429: "The site asks to slow down: wait a little and try again.",
+}
+# Failures that a person, or a player, can tell apart and act on; the rest is a bad gateway.
+_PASSED_STATUSES = frozenset({403, 404, 410, 412, 429, 503})
+_RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class UpstreamStatus(ProxyError):
+    """The site answered, but refused or failed.
+
+    403, 404, 410, 429 and 503 are passed on as they came, also 412 to a client that set
+    the precondition; any other failure is 502.
+
+    :param status: the upstream's status code.
+    :param retry_after: the upstream's Retry-After field, where it sent one.
+    """
+
+    code = "upstream_status"
+    title = "The site refused"
+
+    def __init__(self, status: int, *, retry_after: str | None = None) -> None:
+        super().__init__(
+            f"The site answered with status {status} instead of the file.",
+            upstream_status=status,
+            fields={"Retry-After": retry_after} if retry_after else None,
+        )
+        self.status = status if status in _PASSED_STATUSES else 502
+        self.retryable = status in _RETRYABLE_STATUSES
+        self.hint = _STATUS_HINTS.get(
+            status,
+            "The site has trouble: try again in a while."
+            if self.retryable
+            else "Open the link in the browser to see what the site says.",
+        )
+
+
+class DnsFailure(ProxyError):
+    """The host name has no address."""
+
+    status = 502
+    code = "dns_failure"
+    title = "The site was not found"
+    hint = "Check the host name in the link, and that this machine is online."
+    retryable = True
+
+
+class ConnectionRefused(ProxyError):
+    """No connection could be made."""
+
+    status = 502
+    code = "connection_refused"
+    title = "The site could not be reached"
+    hint = "The site may be down, or the port in the link wrong: try again later."
+    retryable = True
+
+
+class TlsError(ProxyError):
+    """The secure connection could not be made."""
+
+    status = 502
+    code = "tls_error"
+    title = "No secure connection"
+    hint = "The certificate of the site is not valid; only its owner can mend that."
+
+
+class UpstreamProtocol(ProxyError):
+    """The upstream broke the rules of HTTP, so that its bytes cannot be trusted."""
+
+    status = 502
+    code = "upstream_protocol"
+    title = "The site gave a broken answer"
+    hint = "Try again; if it stays so, the site cannot be streamed from."
+    retryable = True
+
+
+class TooManyRedirects(ProxyError):
+    """The chain of redirects is longer than max_redirects."""
+
+    status = 502
+    code = "too_many_redirects"
+    title = "Too many redirects"
+    hint = "The site sends the link in circles: open it in the browser and copy a fresh one."
+
+
+class ConnectTimeout(ProxyError):
+    """No connection within connect_timeout."""
+
+    status = 504
+    code = "connect_timeout"
+    title = "The site did not answer in time"
+    hint = "The site may be down or overloaded: try again later."
+    retryable = True
+
+
+class ReadTimeout(ProxyError):
+    """Connected, but no bytes within read_timeout."""
+
+    status = 504
+    code = "read_timeout"
+    title = "The site was too slow"
+    hint = "The site stopped sending: try again."
+    retryable = True
+
+
+class SettingsError(ValueError):
+    """A setting has a value that is not allowed; the message names all three."""

@@ -1,0 +1,1 @@
+"""The routes: short; they call the rest."""

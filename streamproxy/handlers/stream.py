@@ -1,0 +1,55 @@
+"""GET and HEAD /stream?url=URL: the bytes of URL."""
+
+import logging
+
+from aiohttp import web
+
+from streamproxy.handlers.limits import limits_of
+from streamproxy.keys import CLIENT, LINK, MAX_SIZE, RESPONSE_FIELDS, TRANSFER
+from streamproxy.protocol.filenames import content_disposition
+from streamproxy.protocol.plan import read_ask
+from streamproxy.relay.body import relay_response
+from streamproxy.relay.presence import client_presence
+from streamproxy.relay.transfer import Transfer
+from streamproxy.upstream.resource import Resource, open_resource
+
+logger = logging.getLogger(__name__)
+
+# What a stranger's server sends can neither be taken for a page nor act as one.
+_SECURITY_FIELDS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; media-src 'self'; img-src 'self'",
+}
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Answer with the part of the link's bytes that the client asks for."""
+    link, ask = request[LINK], read_ask(request.headers)
+    logger.info("Stream request for: %s", link)
+    if ask.ranges is not None:
+        logger.info("Range request: bytes=%s", ",".join(map(str, ask.ranges[:10])))
+    client = request.config_dict[CLIENT]
+    async with (
+        client_presence(request),
+        open_resource(client, link, ask, limits_of(request)) as resource,
+    ):
+        response = _head(request, resource)
+        await relay_response(
+            request,
+            response,
+            resource.upstream,
+            resource.plan,
+            request.get(TRANSFER) or Transfer(),
+            max_size=request.get(MAX_SIZE, 0),
+        )
+        return response
+
+
+def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
+    """Build the head of the response by hand, from the plan and from nothing else."""
+    plan = resource.plan
+    fields = {**request.get(RESPONSE_FIELDS, {}), **plan.fields, **_SECURITY_FIELDS}
+    if resource.media_type is not None:
+        fields["Content-Type"] = resource.media_type
+        fields["Content-Disposition"] = content_disposition(resource.filename)
+    return web.StreamResponse(status=plan.status, headers=fields)

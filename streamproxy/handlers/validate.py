@@ -1,0 +1,34 @@
+"""GET /api/validate?url=URL: what is known of URL, before it plays."""
+
+from aiohttp import web
+
+from streamproxy.handlers.limits import limits_of
+from streamproxy.keys import CLIENT, LINK
+from streamproxy.relay.presence import client_presence
+from streamproxy.upstream.probe import Probe, probe
+
+
+async def validate(request: web.Request) -> web.Response:
+    """Answer with what a look at the link shows; a failure is reported by the chain."""
+    async with client_presence(request):
+        found = await probe(request.config_dict[CLIENT], request[LINK], limits_of(request))
+    return web.json_response(_answer(found), headers={"Cache-Control": "no-store"})
+
+
+def _answer(found: Probe) -> dict[str, object]:
+    length = found.complete_length
+    return {
+        "valid": True,
+        "content_type": found.media_type,
+        "content_length": None if length is None else str(length),
+        "accept_ranges": "bytes" if found.supports_range else "none",
+        "supports_range": found.supports_range,
+        "seekable": found.seekable,
+        "filename": found.filename,
+        # The origin alone: what a redirect leads to may be signed.
+        "final_url": found.link.origin,
+        "container": found.container,
+        "etag": found.etag,
+        "last_modified": found.last_modified,
+        "moov_at_end": found.moov_at_end,
+    }

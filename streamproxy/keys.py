@@ -1,0 +1,26 @@
+"""The typed keys under which the parts of an application find one another.
+
+On the application: what is shared. On the request: what one part of the chain tells the
+parts inside it. A middleware of one's own uses them too.
+"""
+
+from aiohttp import web
+
+from streamproxy.relay.transfer import Transfer
+from streamproxy.settings import Settings
+from streamproxy.targets.links import Link
+from streamproxy.upstream.client import UpstreamClient
+
+SETTINGS = web.AppKey("SETTINGS", Settings)
+CLIENT = web.AppKey("CLIENT", UpstreamClient)
+SAMPLE_LINK = web.AppKey("SAMPLE_LINK", str)
+
+# The link to fetch: parsed and permitted. Set by validate_url.
+LINK = web.RequestKey("LINK", Link)
+# The most bytes that a resource may have. Set by limit_size.
+MAX_SIZE = web.RequestKey("MAX_SIZE", int)
+# What became of the transfer. Set by log_access, filled by the handler.
+TRANSFER = web.RequestKey("TRANSFER", Transfer)
+# Fields that a middleware wants on the response: the head of a stream is sent before its
+# handler returns, so that it cannot add them afterwards.
+RESPONSE_FIELDS = web.RequestKey("RESPONSE_FIELDS", dict[str, str])

@@ -1,0 +1,71 @@
+"""One line for each request at its end: status, bytes, seconds and outcome."""
+
+import asyncio
+import logging
+import time
+
+from aiohttp import web
+
+from streamproxy.errors import ProxyError
+from streamproxy.keys import TRANSFER
+from streamproxy.middlewares.handler import Handler, Middleware
+from streamproxy.relay.presence import ClientGone
+from streamproxy.relay.transfer import Outcome, Transfer
+
+logger = logging.getLogger(__name__)
+
+
+def log_access() -> Middleware:
+    """Return the middleware that logs how each request ended.
+
+    Outside it: report_errors, so that errors pass by here with their code. Inside it:
+    all that should count into the time. The query is not logged: it holds the link,
+    and the link may hold a token.
+    """
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        transfer = request[TRANSFER] = Transfer()
+        started = time.monotonic()
+        status: int | None = None
+        try:
+            response = await handler(request)
+            status = response.status
+        except ProxyError as exc:
+            status, transfer.code = exc.status, exc.code
+            raise
+        except web.HTTPException as exc:
+            status = exc.status
+            raise
+        except ClientGone:
+            transfer.outcome = Outcome.CLIENT_GONE
+            raise
+        except asyncio.CancelledError:
+            is_gone = request.transport is None or request.transport.is_closing()
+            transfer.outcome = Outcome.CLIENT_GONE if is_gone else Outcome.SHUTDOWN
+            raise
+        finally:
+            _log(request, status, transfer, time.monotonic() - started)
+        return response
+
+    return middleware
+
+
+def _log(request: web.Request, status: int | None, transfer: Transfer, seconds: float) -> None:
+    outcome = transfer.outcome.value
+    if transfer.code is not None and transfer.code != outcome:
+        outcome = (
+            transfer.code
+            if transfer.outcome is Outcome.COMPLETE
+            else f"{outcome} ({transfer.code})"
+        )
+    logger.info(
+        "%s %s from %s: status %s, %d bytes, %.3f s, %s",
+        request.method,
+        request.rel_url.raw_path,
+        request.remote,
+        "-" if status is None else status,
+        transfer.bytes_sent,
+        seconds,
+        outcome,
+    )

@@ -1,0 +1,68 @@
+"""Turn every failure into an answer that says what, why, and what to do."""
+
+import logging
+
+from aiohttp import web
+
+from streamproxy.errors import MissingUrl, ProxyError
+from streamproxy.keys import RESPONSE_FIELDS
+from streamproxy.middlewares.handler import Handler, Middleware
+from streamproxy.relay.presence import ClientGone
+
+logger = logging.getLogger(__name__)
+
+# nginx's status for a request whose client left; nobody receives it.
+_CLIENT_CLOSED_REQUEST = 499
+
+
+def report_errors() -> Middleware:
+    """Return the middleware that renders errors.
+
+    Outside it: only what adds fields to every response. Inside it: everything that
+    raises a ProxyError. Exceptions of aiohttp's (web.HTTPException) pass through.
+    """
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except ProxyError as exc:
+            return _render(request, exc)
+        except ClientGone:
+            return web.Response(status=_CLIENT_CLOSED_REQUEST, reason="Client Closed Request")
+        except web.HTTPException:
+            raise
+        except Exception:
+            logger.exception("Unexpected error in %s %s", request.method, request.path)
+            return _render(request, ProxyError())
+
+    return middleware
+
+
+def _render(request: web.Request, error: ProxyError) -> web.Response:
+    """Return the response for an error: an answer of /api/validate, else a problem."""
+    facts = {
+        "code": error.code,
+        "hint": error.hint,
+        "upstream_status": error.upstream_status,
+        "retryable": error.retryable,
+    }
+    fields = {"Cache-Control": "no-store", **request.get(RESPONSE_FIELDS, {})}
+    if request.match_info.route.name == "validate":
+        # The question was answered: no, it does not play. Unless there was no question.
+        status = error.status if isinstance(error, MissingUrl) else 200
+        answer = {"valid": False, "error": error.detail, **facts}
+        return web.json_response(answer, status=status, headers=fields)
+    problem = {
+        "type": f"urn:streamproxy:error:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        **facts,
+    }
+    return web.json_response(
+        problem,
+        status=error.status,
+        headers=fields | error.fields,
+        content_type="application/problem+json",
+    )

@@ -1,0 +1,44 @@
+"""Check the link of a request before anything is fetched for it."""
+
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from streamproxy.errors import MissingUrl
+from streamproxy.keys import LINK
+from streamproxy.middlewares.handler import Handler, Middleware
+from streamproxy.targets.links import parse_link
+from streamproxy.targets.policy import TargetPolicy, check_target
+
+# The names of the routes that fetch a link; the page takes one too, but only shows it.
+_FETCHING_ROUTES = frozenset({"stream", "validate"})
+
+
+def validate_url(policy: TargetPolicy, *, routes: frozenset[str] = _FETCHING_ROUTES) -> Middleware:
+    """Return the middleware that parses the link and holds it against the policy.
+
+    Outside it: report_errors. Inside it: whatever reads ``request[LINK]``. Each hop of a
+    redirect, and each address, is judged again where it is dialled.
+
+    :param routes: names of the routes that must come with exactly one url parameter.
+    """
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.match_info.route.name in routes:
+            link = parse_link(_url_parameter(request.rel_url.raw_query_string))
+            check_target(link, policy)
+            request[LINK] = link
+        return await handler(request)
+
+    return middleware
+
+
+def _url_parameter(raw_query: str) -> str:
+    """Return the url parameter, decoded once; bytes that are no UTF-8 stay what they are."""
+    pairs = parse_qsl(raw_query, keep_blank_values=True, errors="surrogateescape")
+    values = [value for name, value in pairs if name == "url"]
+    if len(values) != 1 or not values[0].strip():
+        given = "none" if not values else "an empty one" if len(values) == 1 else str(len(values))
+        raise MissingUrl(f"The request needs exactly one url parameter; it has {given}.")
+    return values[0]

@@ -1,0 +1,1 @@
+"""Pure rules of RFC 9110: no aiohttp, no asyncio, no clock."""

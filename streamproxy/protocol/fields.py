@@ -1,0 +1,86 @@
+"""Which fields pass, each way: allow-lists, so that nothing passes by accident.
+
+Neither the client's cookies and credentials nor anything that an upstream says about
+the browser's behaviour (Set-Cookie, Refresh, its own CSP, ...) crosses this proxy.
+
+Source: RFC 9110, sections 5.5 (field values), 8.8 (validators), 13 (conditions).
+"""
+
+import re
+from email.utils import parsedate_to_datetime
+
+from multidict import MultiMapping
+
+# A value with a control character or a byte beyond ASCII is dropped rather than passed
+# on: no field in the lists needs one, and it could split a response or fail to encode.
+_CLEAN_VALUE = re.compile(r"[\x20-\x7e]+")
+_ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]*"')
+
+CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since")
+# Those that a 304 answers, and those that a 412 answers (RFC 9110, sections 15.4.5, 15.5.13).
+NOT_MODIFIED_CONDITIONS = CONDITIONS[:2]
+PRECONDITIONS = CONDITIONS[2:]
+
+_METADATA = ("Last-Modified", "Cache-Control", "Expires", "Age")
+
+
+def field_value(fields: MultiMapping[str], name: str) -> str | None:
+    """Return the one clean value of a field, or None: absent, unclean or contradictory."""
+    values = {value.strip(" \t") for value in fields.getall(name, ())}
+    if len(values) != 1:
+        return None
+    value = values.pop()
+    return value if _CLEAN_VALUE.fullmatch(value) else None
+
+
+def entity_tag(fields: MultiMapping[str]) -> str | None:
+    """Return the ETag of a response, or None where there is none that is well-formed."""
+    value = field_value(fields, "ETag")
+    return value if value and _ENTITY_TAG.fullmatch(value) else None
+
+
+def conditions(fields: MultiMapping[str]) -> dict[str, str]:
+    """Return the conditions of a request that are passed to the upstream."""
+    found = {name: field_value(fields, name) for name in CONDITIONS}
+    return {name: value for name, value in found.items() if value}
+
+
+def metadata(fields: MultiMapping[str]) -> dict[str, str]:
+    """Return the fields of an upstream's response that describe the representation.
+
+    What depends on the part that is sent (Content-Length, Content-Range, ...) is not
+    among them: the plan makes those.
+    """
+    found: dict[str, str | None] = {"ETag": entity_tag(fields)}
+    found |= {name: field_value(fields, name) for name in _METADATA}
+    return {name: value for name, value in found.items() if value}
+
+
+def if_range_holds(if_range: str, fields: MultiMapping[str]) -> bool:
+    """Tell whether the response in *fields* is of the version that If-Range names.
+
+    :param if_range: an entity tag or an HTTP-date, as the client sent it.
+
+    Source: RFC 9110, section 13.1.5: strong comparison of entity tags; a date must be the
+    Last-Modified exactly, and strong by section 8.8.2.2.
+    """
+    if if_range.startswith('"'):
+        return if_range == entity_tag(fields)
+    return if_range == field_value(fields, "Last-Modified") and last_modified_is_strong(fields)
+
+
+def last_modified_is_strong(fields: MultiMapping[str]) -> bool:
+    """Tell whether Last-Modified lies at least a second before Date.
+
+    Within one second a file can change twice, and the two versions share the date.
+
+    Source: RFC 9110, section 8.8.2.2.
+    """
+    date, modified = field_value(fields, "Date"), field_value(fields, "Last-Modified")
+    if date is None or modified is None:
+        return False
+    try:
+        age = parsedate_to_datetime(date) - parsedate_to_datetime(modified)
+    except (ValueError, TypeError, OverflowError):  # no date, or one of them without a zone
+        return False
+    return age.total_seconds() >= 1

@@ -1,0 +1,284 @@
+"""The media type to send: from the field, the file's name and its first bytes.
+
+A server that knows its types is believed. One that says nothing ("bytes", "text") is
+corrected by what the bytes or the name show. A web page never passes.
+
+Source: RFC 9110, section 8.3; the signatures are those of the WHATWG's MIME Sniffing
+standard, section 6.2, and of each container's own specification.
+"""
+
+import re
+from collections.abc import Callable
+
+from streamproxy.errors import NotMedia
+
+# The bytes that detect_type looks at, at most: three packets of an MPEG transport stream.
+SNIFF_LENGTH = 512
+
+OCTET_STREAM = "application/octet-stream"
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
+
+# Types by which a server says that it does not know.
+_GENERIC = frozenset(
+    {
+        OCTET_STREAM,
+        "binary/octet-stream",
+        "application/x-octet-stream",
+        "application/binary",
+        "application/download",
+        "application/x-download",
+        "application/force-download",
+        "application/unknown",
+        "unknown/unknown",
+        "text/plain",
+    }
+)
+# Media whose top-level type is neither video nor audio, and what accompanies it.
+_ALSO_MEDIA = frozenset(
+    {
+        "application/mp4",
+        "application/ogg",
+        "application/mxf",
+        "application/vnd.rn-realmedia",
+        "application/x-matroska",
+        "application/vnd.apple.mpegurl",
+        "application/x-mpegurl",
+        "application/dash+xml",
+        "application/x-subrip",
+        "text/vtt",
+        "image/jpeg",
+        "image/png",
+        "image/gif",
+        "image/webp",
+        "image/avif",
+    }
+)
+_BY_EXTENSION = {
+    "mp4": "video/mp4",
+    "m4v": "video/mp4",
+    "mov": "video/quicktime",
+    "webm": "video/webm",
+    "mkv": "video/x-matroska",
+    "ogv": "video/ogg",
+    "avi": "video/x-msvideo",
+    "ts": "video/mp2t",
+    "m2ts": "video/mp2t",
+    "mts": "video/mp2t",
+    "mpg": "video/mpeg",
+    "mpeg": "video/mpeg",
+    "flv": "video/x-flv",
+    "wmv": "video/x-ms-wmv",
+    "3gp": "video/3gpp",
+    "3g2": "video/3gpp2",
+    "mp3": "audio/mpeg",
+    "m4a": "audio/mp4",
+    "aac": "audio/aac",
+    "ogg": "audio/ogg",
+    "oga": "audio/ogg",
+    "opus": "audio/ogg",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "mka": "audio/x-matroska",
+    "weba": "audio/webm",
+    "vtt": "text/vtt",
+    "m3u8": "application/vnd.apple.mpegurl",
+    "mpd": "application/dash+xml",
+}
+_CONTAINERS = {
+    "video/mp4": "mp4",
+    "audio/mp4": "mp4",
+    "application/mp4": "mp4",
+    "video/quicktime": "mp4",
+    "video/3gpp": "mp4",
+    "video/3gpp2": "mp4",
+    "video/webm": "webm",
+    "audio/webm": "webm",
+    "video/x-matroska": "matroska",
+    "audio/x-matroska": "matroska",
+    "application/x-matroska": "matroska",
+    "video/ogg": "ogg",
+    "audio/ogg": "ogg",
+    "application/ogg": "ogg",
+    "audio/flac": "flac",
+    "audio/x-flac": "flac",
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "video/x-msvideo": "avi",
+    "video/avi": "avi",
+    "video/mp2t": "mpegts",
+    "video/x-flv": "flv",
+}
+
+_MP4_BRANDS = {
+    b"qt  ": "video/quicktime",
+    b"M4A ": "audio/mp4",
+    b"M4B ": "audio/mp4",
+    b"avif": "image/avif",
+    b"avis": "image/avif",
+    b"heic": "image/heic",
+    b"mif1": "image/heif",
+}
+_PAGE = re.compile(
+    rb"<!doctype html|<!--|<(html|head|body|script|title|iframe|h1|div|table|style|meta|p|a)[\s>]"
+    rb"|<\?xml.{0,400}<html[\s>]",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def clean_type(declared: str | None) -> str | None:
+    """Return type/subtype in lower case without parameters, or None if malformed."""
+    essence = (declared or "").partition(";")[0].strip(" \t").lower()
+    return essence if _TYPE.fullmatch(essence) else None
+
+
+def is_media(media_type: str) -> bool:
+    """Tell whether a type is on the allow-list of what this proxy forwards."""
+    return media_type.startswith(("video/", "audio/")) or media_type in _ALSO_MEDIA
+
+
+def says_nothing(declared: str | None) -> bool:
+    """Tell whether a declared type leaves open what the bytes are."""
+    media_type = clean_type(declared)
+    return media_type is None or media_type in _GENERIC
+
+
+def container_of(media_type: str) -> str | None:
+    """Return the short name of the container that a media type stands for."""
+    return _CONTAINERS.get(media_type)
+
+
+def detect_type(first_bytes: bytes) -> str | None:
+    """Return the type that the first bytes of a representation show, or None."""
+    return next((found for detect in _DETECTORS if (found := detect(first_bytes))), None)
+
+
+def decide_media_type(declared: str | None, filename: str | None, first_bytes: bytes | None) -> str:
+    """Return the Content-Type to send.
+
+    :param declared: the upstream's Content-Type.
+    :param filename: the name of the file, where known.
+    :param first_bytes: what the representation begins with; None where that was not seen,
+        as in the middle of a file, or where the declared type is believed.
+    :raises NotMedia: a web page, or another type that is no media.
+    """
+    if first_bytes is not None and _is_page(first_bytes):
+        raise NotMedia("The link leads to a web page, not to a video.")
+    if not says_nothing(declared):
+        media_type = clean_type(declared) or OCTET_STREAM
+        if is_media(media_type):
+            return media_type
+        what = "a web page" if media_type in {"text/html", "application/xhtml+xml"} else media_type
+        raise NotMedia(f"The link leads to {what}, not to a video.")
+    shown = detect_type(first_bytes) if first_bytes else None
+    extension = (filename or "").rpartition(".")[2].lower()
+    media_type = shown or _BY_EXTENSION.get(extension) or OCTET_STREAM
+    is_text = media_type == OCTET_STREAM and clean_type(declared) == "text/plain"
+    if (shown and not is_media(shown)) or (is_text and first_bytes is not None):
+        raise NotMedia(f"The link leads to {shown or 'a text'}, not to a video.")
+    return media_type
+
+
+def moov_at_end(first_bytes: bytes) -> bool | None:
+    """Tell whether the index of an MP4 comes after its media data; None if that is not seen.
+
+    A player must fetch such an index from the end of the file before the first frame.
+
+    Source: ISO/IEC 14496-12, section 4.2: a box is its size (4 bytes, or 8 after the type
+    where the size is 1), its type, its contents; a size of 0 reaches to the end.
+    """
+    position = 0
+    while position + 16 <= len(first_bytes):
+        size = int.from_bytes(first_bytes[position : position + 4], "big")
+        box_type = first_bytes[position + 4 : position + 8]
+        if position == 0 and box_type != b"ftyp":
+            return None
+        if box_type in (b"moov", b"mdat"):
+            return box_type == b"mdat"
+        if size == 1:
+            size = int.from_bytes(first_bytes[position + 8 : position + 16], "big")
+        if size < 8:
+            return None
+        position += size
+    return None
+
+
+def _is_page(first_bytes: bytes) -> bool:
+    return (
+        _PAGE.match(first_bytes.removeprefix(b"\xef\xbb\xbf").lstrip()[:SNIFF_LENGTH]) is not None
+    )
+
+
+def _detect_mp4(head: bytes) -> str | None:
+    if head[4:8] == b"ftyp":
+        return _MP4_BRANDS.get(head[8:12], "video/mp4")
+    # QuickTime files from before the ftyp box begin with their first real box.
+    if head[4:8] in (b"moov", b"mdat", b"wide"):
+        return "video/quicktime"
+    return None
+
+
+def _detect_matroska(head: bytes) -> str | None:
+    if not head.startswith(b"\x1a\x45\xdf\xa3"):
+        return None
+    return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
+
+
+def _detect_ogg(head: bytes) -> str | None:
+    if not head.startswith(b"OggS"):
+        return None
+    return "video/ogg" if b"\x80theora" in head else "audio/ogg"
+
+
+def _detect_riff(head: bytes) -> str | None:
+    kinds = {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}
+    return kinds.get(head[8:12]) if head.startswith(b"RIFF") else None
+
+
+def _detect_mp3(head: bytes) -> str | None:
+    if head.startswith(b"ID3"):
+        return "audio/mpeg"
+    # A frame's header: eleven set bits, then version, layer III, bit rate and sample rate
+    # that are not the reserved values.
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2 or head[1] & 0x18 == 0x08:
+        return None
+    return "audio/mpeg" if head[2] >> 4 not in (0, 15) and head[2] >> 2 & 3 != 3 else None
+
+
+def _detect_mpegts(head: bytes) -> str | None:
+    for packet in (188, 192):  # 192: with the time stamps of Blu-ray
+        marks = head[packet - 188 : 3 * packet : packet]
+        if len(marks) == 3 and set(marks) == {0x47}:
+            return "video/mp2t"
+    return None
+
+
+def _detect_signature(head: bytes) -> str | None:
+    signatures = {
+        b"fLaC": "audio/flac",
+        b"FLV\x01": "video/x-flv",
+        b"\x00\x00\x01\xba": "video/mpeg",
+        b"\x00\x00\x01\xb3": "video/mpeg",
+        b"WEBVTT": "text/vtt",
+        b"#EXTM3U": "application/vnd.apple.mpegurl",
+        b"\x89PNG\r\n\x1a\n": "image/png",
+        b"\xff\xd8\xff": "image/jpeg",
+        b"GIF8": "image/gif",
+        b"%PDF-": "application/pdf",
+        b"PK\x03\x04": "application/zip",
+        b"Rar!": "application/vnd.rar",
+        b"\x1f\x8b": "application/gzip",
+    }
+    return next((type_ for mark, type_ in signatures.items() if head.startswith(mark)), None)
+
+
+_DETECTORS: tuple[Callable[[bytes], str | None], ...] = (
+    _detect_signature,
+    _detect_mp4,
+    _detect_matroska,
+    _detect_ogg,
+    _detect_riff,
+    _detect_mp3,
+    _detect_mpegts,
+)

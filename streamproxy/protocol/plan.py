@@ -1,0 +1,385 @@
+"""What to answer: from what the client asked and the head that the upstream sent.
+
+The plan is made before the first byte goes out, from nothing but these two. It never
+copies an upstream's Content-Range or Content-Length: it states those that follow from
+what was asked, and believes the upstream only where it fits. What does not fit is an
+error, because the alternative is wrong bytes.
+
+Source: RFC 9110, sections 13 to 15; RFC 9112, section 6 (how long a body is).
+"""
+
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from multidict import MultiMapping
+
+from streamproxy.errors import (
+    ProxyError,
+    RangeNotSatisfiable,
+    TooLarge,
+    UpstreamProtocol,
+    UpstreamStatus,
+)
+from streamproxy.protocol.fields import (
+    NOT_MODIFIED_CONDITIONS,
+    PRECONDITIONS,
+    conditions,
+    field_value,
+    if_range_holds,
+    metadata,
+)
+from streamproxy.protocol.media_types import clean_type
+from streamproxy.protocol.ranges import (
+    ContentRange,
+    IntRange,
+    InvalidRange,
+    RangeSet,
+    RangeSpec,
+    forwardable_range,
+    parse_content_range,
+    parse_range,
+    parse_unsatisfied_range,
+    select_range,
+)
+
+# Servers that cannot do ranges refuse the whole request with one of these.
+_RANGE_REFUSED = frozenset({400, 403, 405, 416, 501})
+# 203 is a 200 that somebody on the way transformed.
+_WHOLE = frozenset({200, 203})
+_CODINGS = re.compile(r"[a-z0-9!#$%&'*+.^_`|~, -]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a client asked for, as far as it decides the answer.
+
+    :param ranges: the ranges of a valid Range field, None where there is none.
+    :param if_range: the If-Range field that goes with them.
+    :param conditions: the other conditions, by field name.
+    """
+
+    ranges: RangeSet | None = None
+    if_range: str | None = None
+    conditions: dict[str, str]
+
+    @property
+    def range_to_forward(self) -> RangeSpec | None:
+        """The one range to ask the upstream for; None: ask for the whole.
+
+        A weak entity tag never matches in If-Range (RFC 9110, section 13.1.5): the
+        answer is the whole representation, so that is what is asked for.
+        """
+        if self.ranges is None or (self.if_range or "").startswith("W/"):
+            return None
+        return forwardable_range(self.ranges)
+
+
+def read_ask(fields: MultiMapping[str]) -> Ask:
+    """Read what a client asked from the fields of its request.
+
+    A Range that is malformed, repeated or in another unit is ignored, and If-Range with it.
+
+    Source: RFC 9110, sections 13.1.5 and 14.2.
+    """
+    ranges: RangeSet | None = None
+    if value := field_value(fields, "Range"):
+        try:
+            ranges = parse_range(value)
+        except InvalidRange:
+            ranges = None
+    if_range = field_value(fields, "If-Range") if ranges else None
+    return Ask(ranges=ranges, if_range=if_range, conditions=conditions(fields))
+
+
+def upstream_fields(ask: Ask, sent: RangeSpec | None) -> dict[str, str]:
+    """Return the fields that take the ask to the upstream, with *sent* as the range."""
+    fields = dict(ask.conditions)
+    if sent is not None:
+        fields["Range"] = f"bytes={sent}"
+        if ask.if_range is not None:
+            fields["If-Range"] = ask.if_range
+    return fields
+
+
+@dataclass(frozen=True)
+class UpstreamHead:
+    """The status and the fields of an upstream's final response."""
+
+    status: int
+    fields: MultiMapping[str]
+
+    @cached_property
+    def content_length(self) -> int | None:
+        """The declared length of the body in bytes; None where the framing tells the end.
+
+        :raises UpstreamProtocol: conflicting, negative, list-valued or no number.
+
+        Source: RFC 9112, section 6.3; a list of equal values may be taken as one, but
+        whoever sends one has been confused by somebody: better no bytes than wrong ones.
+        """
+        values = self.fields.getall("Content-Length", ())
+        if not values:
+            return None
+        if len(values) > 1 or not re.fullmatch(r"[0-9]{1,18}", values[0], re.ASCII):
+            raise UpstreamProtocol("The site contradicts itself about the length of the file.")
+        return int(values[0])
+
+    @cached_property
+    def transfer_coding(self) -> str | None:
+        """The Transfer-Encoding, in lower case; None where there is none."""
+        values = self.fields.getall("Transfer-Encoding", ())
+        return ", ".join(values).strip(" \t").lower() or None
+
+    @property
+    def is_close_delimited(self) -> bool:
+        """Whether only the end of the connection tells the end of the body."""
+        return self.transfer_coding is None and self.content_length is None
+
+    @cached_property
+    def content_coding(self) -> str | None:
+        """The Content-Encoding, in lower case; None where the body is as it is.
+
+        :raises UpstreamProtocol: no list of tokens.
+        """
+        value = ", ".join(self.fields.getall("Content-Encoding", ())).strip(" \t").lower()
+        if value in ("", "identity"):
+            return None
+        if not _CODINGS.fullmatch(value):
+            raise UpstreamProtocol("The site sends the file in a coding that is unknown.")
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsePlan:
+    """How to answer the client.
+
+    :param status: 200, 206 or 304.
+    :param fields: the response's fields, but for Content-Type.
+    :param skip: bytes of the upstream's body to discard before the first one sent.
+    :param length: bytes to send; None: all there is until the upstream ends it properly.
+    :param first_pos: where in the representation the first byte sent stands.
+    :param complete_length: bytes in the representation; None where unknown.
+    :param ranges_seen: whether the upstream answered a range with that range.
+    :param seekable: whether a client can ask for any part.
+    """
+
+    status: int
+    fields: dict[str, str]
+    skip: int = 0
+    length: int | None = None
+    first_pos: int = 0
+    complete_length: int | None = None
+    ranges_seen: bool = False
+    seekable: bool = False
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the response to a GET has content."""
+        return self.status != 304 and self.length != 0
+
+
+def should_ask_again(ask: Ask, head: UpstreamHead, sent: RangeSpec | None) -> bool:
+    """Tell whether to ask once more, for the whole: the upstream mishandled the range.
+
+    So do servers that refuse any range, those that call a range unsatisfiable that
+    exists, and those that send a part of a version which If-Range excludes.
+    """
+    if sent is None:
+        return False
+    if head.status == 206:
+        return ask.if_range is not None and not _may_be_version(ask.if_range, head)
+    if head.status == 416:
+        return _unsatisfiable_length(ask, head) is None
+    return head.status in _RANGE_REFUSED
+
+
+def plan_response(
+    ask: Ask,
+    head: UpstreamHead,
+    *,
+    sent: RangeSpec | None,
+    max_skip: int,
+    max_size: int = 0,
+) -> ResponsePlan:
+    """Decide the answer to *ask* when the upstream answers *head* to the range *sent*.
+
+    :param sent: the range that the upstream was asked for; None: for the whole.
+    :param max_skip: how many bytes may be discarded to cut a range out of a whole body.
+    :param max_size: the largest complete length that passes, in bytes; 0: any.
+    :raises RangeNotSatisfiable: nothing of what was asked exists.
+    :raises TooLarge: the representation is larger than *max_size*.
+    :raises UpstreamStatus: the upstream refused or failed.
+    :raises UpstreamProtocol: the head contradicts itself or what was asked.
+    """
+    _check_framing(ask, head)
+    if head.status in _WHOLE:
+        _check_whole(head)
+        plan = _plan_from_whole(ask, head, head.content_length, max_skip)
+    elif head.status == 206:
+        plan = _plan_from_part(ask, head, sent, max_skip)
+    elif head.status == 304 and not ask.conditions.keys().isdisjoint(NOT_MODIFIED_CONDITIONS):
+        return ResponsePlan(status=304, fields=metadata(head.fields))
+    else:
+        raise _refusal(ask, head, sent)
+    size = plan.complete_length if plan.complete_length is not None else plan.length
+    if max_size and size is not None and size > max_size:
+        raise TooLarge(f"The file has {size} bytes; this proxy forwards at most {max_size}.")
+    return plan
+
+
+def _check_framing(ask: Ask, head: UpstreamHead) -> None:
+    """Refuse a body whose bytes or whose end cannot be known."""
+    if head.transfer_coding not in (None, "chunked"):
+        raise UpstreamProtocol("The site sends the file in a transfer coding that is unknown.")
+    if head.transfer_coding and head.content_length is not None:
+        raise UpstreamProtocol("The site frames the file in two contradictory ways.")
+    if head.status in (*_WHOLE, 206) and head.content_coding and ask.ranges is not None:
+        raise UpstreamProtocol("The site compresses the file, so that no part of it can be sent.")
+
+
+def _plan_from_whole(
+    ask: Ask, head: UpstreamHead, complete_length: int | None, max_skip: int
+) -> ResponsePlan:
+    """The upstream sends the whole representation: pass it, or cut the range out of it."""
+    cuttable = complete_length is not None and complete_length <= max_skip
+    promised = (field_value(head.fields, "Accept-Ranges") or "").lower() == "bytes"
+    seekable = not head.content_coding and (cuttable or promised)
+    whole = ResponsePlan(
+        status=200,
+        fields=_representation_fields(head, complete_length, seekable=seekable),
+        length=complete_length,
+        complete_length=complete_length,
+        seekable=seekable,
+    )
+    if ask.ranges is None or complete_length is None:
+        return whole
+    if ask.if_range is not None and not if_range_holds(ask.if_range, head.fields):
+        return whole
+    part = select_range(ask.ranges, complete_length)
+    if part is None or part.first_pos > max_skip:
+        return whole
+    return _plan_part(head, part, skip=part.first_pos, seekable=cuttable)
+
+
+def _plan_from_part(
+    ask: Ask, head: UpstreamHead, sent: RangeSpec | None, max_skip: int
+) -> ResponsePlan:
+    """The upstream sends a part: believe it only where it is the part asked for."""
+    claimed = _claimed_range(head)
+    if sent is None:
+        if claimed.first_pos or claimed.length != claimed.complete_length:
+            raise UpstreamProtocol("The site sends a part of the file without being asked.")
+        return _plan_from_whole(ask, head, claimed.complete_length, max_skip)
+    if ask.if_range is not None and not _may_be_version(ask.if_range, head):
+        raise UpstreamProtocol("The site sends a part of another version of the file.")
+    part = _fit(sent, claimed)
+    return replace(_plan_part(head, part, skip=0, seekable=True), ranges_seen=True)
+
+
+def _plan_part(
+    head: UpstreamHead, part: ContentRange, *, skip: int, seekable: bool
+) -> ResponsePlan:
+    fields = _representation_fields(head, part.length, seekable=seekable)
+    return ResponsePlan(
+        status=206,
+        fields=fields | {"Content-Range": str(part)},
+        skip=skip,
+        length=part.length,
+        first_pos=part.first_pos,
+        complete_length=part.complete_length,
+        seekable=seekable,
+    )
+
+
+def _representation_fields(
+    head: UpstreamHead, length: int | None, *, seekable: bool
+) -> dict[str, str]:
+    fields = metadata(head.fields)
+    fields["Accept-Ranges"] = "bytes" if seekable else "none"
+    if length is not None:
+        fields["Content-Length"] = str(length)
+    if head.content_coding:
+        fields["Content-Encoding"] = head.content_coding
+    return fields
+
+
+def _check_whole(head: UpstreamHead) -> None:
+    """Refuse a 200 that encloses only a part: nobody can tell which of the two is true."""
+    for value in head.fields.getall("Content-Range", ()):
+        try:
+            claimed = parse_content_range(value)
+        except InvalidRange:
+            continue  # it has no meaning in a 200 (RFC 9110, section 14.4)
+        if claimed.first_pos or claimed.length != claimed.complete_length:
+            raise UpstreamProtocol("The site calls a part of the file the whole.")
+
+
+def _claimed_range(head: UpstreamHead) -> ContentRange:
+    """Return the part that a 206 says it encloses, if it says so without contradiction."""
+    if clean_type(field_value(head.fields, "Content-Type")) == "multipart/byteranges":
+        raise UpstreamProtocol("The site sends several parts where one was asked for.")
+    values = set(head.fields.getall("Content-Range", ()))
+    if len(values) != 1:
+        raise UpstreamProtocol("The site does not say which part of the file it sends.")
+    try:
+        claimed = parse_content_range(values.pop())
+    except InvalidRange as exc:
+        raise UpstreamProtocol("The site does not say which part of the file it sends.") from exc
+    if head.content_length not in (None, claimed.length):
+        raise UpstreamProtocol("The site contradicts itself about the length of the part.")
+    return claimed
+
+
+def _fit(sent: RangeSpec, claimed: ContentRange) -> ContentRange:
+    """Return the part to pass on: what was asked for, of what the upstream encloses.
+
+    A shorter part is passed on for what it is. Of a longer one, which servers send that
+    read only the first position, the surplus is cut off. The start must be exact.
+    """
+    if isinstance(sent, IntRange):
+        first_pos, last_pos = sent.first_pos, sent.last_pos
+    elif claimed.complete_length is None:
+        raise UpstreamProtocol("The site sends the end of a file without saying how long it is.")
+    else:
+        first_pos = max(0, claimed.complete_length - sent.suffix_length)
+        last_pos = claimed.complete_length - 1
+    if claimed.first_pos != first_pos:
+        raise UpstreamProtocol("The site sends another part of the file than was asked for.")
+    if last_pos is None or claimed.last_pos <= last_pos:
+        return claimed
+    return replace(claimed, last_pos=last_pos)
+
+
+def _may_be_version(if_range: str, head: UpstreamHead) -> bool:
+    """Tell whether a 206 can be of the version that If-Range names.
+
+    A 206 to If-Range need not repeat the validators (RFC 9110, section 15.3.7), but
+    one that it has must be the same.
+    """
+    name = "ETag" if if_range.startswith('"') else "Last-Modified"
+    return field_value(head.fields, name) in (None, if_range)
+
+
+def _unsatisfiable_length(ask: Ask, head: UpstreamHead) -> int | None:
+    """Return the complete length by which a 416 is right, or None if it is not shown to be."""
+    try:
+        length = parse_unsatisfied_range(field_value(head.fields, "Content-Range") or "")
+        if length:
+            select_range(ask.ranges or (), length)
+    except InvalidRange:
+        return None
+    except RangeNotSatisfiable:
+        return length
+    return None if length else 0
+
+
+def _refusal(ask: Ask, head: UpstreamHead, sent: RangeSpec | None) -> ProxyError:
+    """Return the error for a status that brings no representation."""
+    if head.status == 416 and sent is not None:
+        return RangeNotSatisfiable(_unsatisfiable_length(ask, head))
+    if head.status == 412 and ask.conditions.keys().isdisjoint(PRECONDITIONS):
+        return UpstreamProtocol("The site refuses on a condition that was not set.")
+    if head.status == 304:
+        return UpstreamProtocol("The site answers a condition that was not set.")
+    return UpstreamStatus(head.status, retry_after=field_value(head.fields, "Retry-After"))

@@ -1,0 +1,1 @@
+"""Move body bytes from an upstream response to a client response."""

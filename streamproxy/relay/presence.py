@@ -1,0 +1,58 @@
+"""Notice that a client has left, whatever its request is waiting for.
+
+aiohttp cancels the handler of a client that left only with ``handler_cancellation``,
+which is off by default and under gunicorn. Without it, a handler that waits for a silent
+upstream would hold both connections until that one times out.
+"""
+
+import asyncio
+from types import TracebackType
+
+from aiohttp import web
+
+# Seconds between two looks: a leaver is noticed within this, at two cheap calls a second.
+_INTERVAL = 0.5
+
+
+class ClientGone(Exception):
+    """The client closed its connection; there is nobody left to answer."""
+
+
+class client_presence:  # noqa: N801  # reads like asyncio.timeout, which it is modelled on
+    """Context manager: end its body with ClientGone when the request's client leaves.
+
+    Works as asyncio.timeout does, by cancelling the task and turning the cancellation
+    into the exception; one from elsewhere passes through.
+    """
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._is_gone = False
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # inside a coroutine there is one
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(_INTERVAL, self._look)
+
+    def _look(self) -> None:
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            self._is_gone = True
+            self._task.cancel()
+        else:
+            self._timer = self._loop.call_later(_INTERVAL, self._look)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        if not self._is_gone:
+            return
+        if self._task.uncancel() <= self._cancelling and exc_type is asyncio.CancelledError:
+            raise ClientGone from exc

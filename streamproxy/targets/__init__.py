@@ -1,0 +1,1 @@
+"""Pure policy: may this URL, may this address be fetched?"""

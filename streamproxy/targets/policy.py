@@ -1,0 +1,97 @@
+"""May this link, may this address be fetched? The one place that decides.
+
+The link is judged before anything is resolved; each address is judged when the resolver
+answers and again when a connection to it is about to be made. What wins over what:
+deny_host, then allow_host, then the port, then the address, where an address that is
+not public needs allow_network or allow_endpoint.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from streamproxy.errors import BlockedTarget
+from streamproxy.settings import Endpoint, Settings
+from streamproxy.targets.addresses import AddressClass, IPNetwork, canonical, classify
+from streamproxy.targets.links import Link
+
+# Ports of other protocols, which a request could be made to speak to.
+# Source: the WHATWG Fetch standard, section 2.9 ("bad port").
+BAD_PORTS = frozenset(
+    [1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95]
+    + [101, 102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161]
+    + [179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563]
+    + [587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060]
+    + [5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetPolicy:
+    """What may be fetched. By default: any host, public addresses only.
+
+    :param allow_network: networks that may be reached although not public.
+    :param allow_endpoint: addresses and ports that may be reached although not public.
+    :param allow_host: patterns of hosts; where there are any, no other host is fetched.
+    :param deny_host: patterns of hosts that are never fetched.
+    """
+
+    allow_network: tuple[IPNetwork, ...] = ()
+    allow_endpoint: tuple[Endpoint, ...] = ()
+    allow_host: tuple[str, ...] = ()
+    deny_host: tuple[str, ...] = ()
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "TargetPolicy":
+        """Return the policy that the settings describe."""
+        return cls(
+            allow_network=settings.allow_network,
+            allow_endpoint=settings.allow_endpoint,
+            allow_host=settings.allow_host,
+            deny_host=settings.deny_host,
+        )
+
+
+def check_target(link: Link, policy: TargetPolicy) -> None:
+    """Refuse a link whose host, port or literal address the policy excludes.
+
+    :raises BlockedTarget: with the reason.
+    """
+    if matches_host(link.host, policy.deny_host):
+        raise BlockedTarget("The owner of this proxy does not permit this host.")
+    if policy.allow_host and not matches_host(link.host, policy.allow_host):
+        raise BlockedTarget("The owner of this proxy permits only certain hosts.")
+    if link.port in BAD_PORTS:
+        raise BlockedTarget(f"Port {link.port} belongs to another protocol.")
+    if link.address is not None:
+        check_address(link.address, link.port, policy)
+
+
+def check_address(ip: IPv4Address | IPv6Address | str, port: int, policy: TargetPolicy) -> None:
+    """Refuse an address that is not public, unless the owner permits it.
+
+    :raises BlockedTarget: naming the class of the address, never the address.
+    """
+    try:
+        address = canonical(ip_address(ip))
+    except ValueError as exc:
+        raise BlockedTarget("The site's address cannot be understood.") from exc
+    found = classify(address)
+    if found is AddressClass.PUBLIC:
+        return
+    if any(address in network for network in policy.allow_network):
+        return
+    if (address, port) in policy.allow_endpoint:
+        return
+    raise BlockedTarget(f"The link leads to {found.value}.")
+
+
+def matches_host(host: str, patterns: tuple[str, ...]) -> bool:
+    """Tell whether a host matches one of the patterns.
+
+    ``example.com`` is that host alone; ``*.example.com`` any host below it; ``*`` any.
+    """
+    name = host.removesuffix(".")
+    return any(
+        pattern == "*" or name == pattern or (pattern[:2] == "*." and name.endswith(pattern[1:]))
+        for pattern in patterns
+    )

@@ -1,0 +1,199 @@
+"""Open a link: hop by hop, each hop judged, every failure said in our own words."""
+
+import errno
+import socket
+from types import TracebackType
+from typing import Self
+
+from aiohttp import (
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientError,
+    ClientOSError,
+    ClientResponse,
+    ClientSession,
+    ClientSSLError,
+    ConnectionTimeoutError,
+    InvalidURL,
+)
+
+from streamproxy.errors import (
+    BlockedTarget,
+    ConnectionRefused,
+    ConnectTimeout,
+    DnsFailure,
+    InvalidUrl,
+    ProxyError,
+    ReadTimeout,
+    TlsError,
+    TooManyRedirects,
+    UpstreamProtocol,
+)
+from streamproxy.protocol.plan import UpstreamHead
+from streamproxy.targets.links import Link, join_link
+from streamproxy.targets.policy import TargetPolicy, check_target
+from streamproxy.upstream.connector import BlockedAddress, GuardedConnector, GuardedResolver
+from streamproxy.version import __version__
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OWN_FIELDS = {
+    "User-Agent": f"streamproxy/{__version__}",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+}
+
+
+class Upstream:
+    """An upstream's response whose head has arrived: read its body, then release it.
+
+    As a context manager it releases the response at the end.
+
+    :param link: where the response came from, after all redirects.
+    """
+
+    def __init__(self, response: ClientResponse, link: Link, chunk_size: int) -> None:
+        self.head = UpstreamHead(response.status, response.headers)
+        self.link = link
+        self._response = response
+        self._chunk_size = chunk_size
+        self._peeked = b""
+        connection = response.connection
+        self._protocol = None if connection is None else connection.protocol
+
+    async def read(self) -> bytes:
+        """Return the next bytes of the body, at most chunk_size; none at its proper end.
+
+        :raises ReadTimeout: nothing came within read_timeout.
+        :raises UpstreamProtocol: the body ended before its end, or its framing broke.
+        """
+        if self._peeked:
+            chunk, self._peeked = self._peeked, b""
+            return chunk
+        try:
+            chunk = await self._response.content.read(self._chunk_size)
+        except (ClientError, OSError) as exc:  # a TimeoutError is an OSError
+            raise translate(exc) from exc
+        if not chunk:
+            self._check_end()
+        return chunk
+
+    async def peek(self, length: int) -> bytes:
+        """Return the first *length* bytes of the body, fewer where it is shorter.
+
+        They stay to be read.
+
+        :raises ProxyError: as read.
+        """
+        peeked = b""
+        while len(peeked) < length and (chunk := await self.read()):
+            peeked += chunk
+        self._peeked = peeked
+        return peeked[:length]
+
+    def _check_end(self) -> None:
+        """Refuse a reset as the end of a body that only the connection's end delimits.
+
+        aiohttp ends such a body the same way, however the connection ended.
+        """
+        if self.head.is_close_delimited and self._protocol is not None:
+            reason = self._protocol.exception()
+            if isinstance(reason, ClientOSError):
+                raise translate(reason) from reason
+
+    def release(self) -> None:
+        """Keep the connection for the next request if the body was read, else close it."""
+        self._response.release()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class UpstreamClient:
+    """Opens links with one session, under one policy.
+
+    A session that another service lends may have a connector that knows no policy. Then
+    names are resolved and judged here beforehand; what remains open is the moment between
+    (DNS rebinding), which only a GuardedConnector closes.
+    """
+
+    def __init__(
+        self,
+        session: ClientSession,
+        policy: TargetPolicy,
+        *,
+        max_redirects: int,
+        chunk_size: int,
+    ) -> None:
+        self._session = session
+        self._policy = policy
+        self._max_redirects = max_redirects
+        self._chunk_size = chunk_size
+        is_guarded = isinstance(session.connector, GuardedConnector)
+        self._resolver = None if is_guarded else GuardedResolver(policy)
+
+    async def open(self, link: Link, fields: dict[str, str]) -> Upstream:
+        """GET *link*, following redirects, and return the response; the caller releases it.
+
+        :param fields: request fields beside our own: the range and the conditions.
+        :raises ProxyError: the policy refuses a hop, or no final head arrives.
+        """
+        for _ in range(self._max_redirects + 1):
+            check_target(link, self._policy)
+            response = await self._request(link, fields)
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or location is None:
+                return Upstream(response, link, self._chunk_size)
+            response.release()
+            link = join_link(link, location)
+        raise TooManyRedirects(f"The site redirects more than {self._max_redirects} times.")
+
+    async def _request(self, link: Link, fields: dict[str, str]) -> ClientResponse:
+        own = dict(_OWN_FIELDS)
+        if link.authorization is not None:
+            own["Authorization"] = link.authorization
+        try:
+            if self._resolver is not None and link.address is None:
+                await self._resolver.resolve(link.host, link.port, socket.AF_UNSPEC)
+            return await self._session.get(
+                link.url,
+                headers=own | fields,
+                allow_redirects=False,
+                raise_for_status=False,
+                auto_decompress=False,
+            )
+        except (ClientError, OSError) as exc:  # a TimeoutError is an OSError
+            raise translate(exc) from exc
+
+
+def translate(exc: ClientError | OSError) -> ProxyError:
+    """Return the failure of ours that an error of aiohttp's client stands for."""
+    os_error = exc.os_error if isinstance(exc, ClientConnectorError) else exc
+    match exc:
+        case _ if isinstance(os_error, BlockedAddress):
+            return BlockedTarget(os_error.refusal.detail)
+        case ClientConnectorDNSError() | socket.gaierror():
+            return DnsFailure("The host name in the link has no address.")
+        case ClientSSLError():
+            return TlsError("The site's certificate or its encryption is not valid.")
+        case ConnectionTimeoutError():
+            return ConnectTimeout("No connection to the site within the time set for it.")
+        case TimeoutError():
+            return ReadTimeout("The site sent nothing within the time set for it.")
+        case ClientConnectorError(os_error=OSError(errno=errno.ETIMEDOUT)):
+            return ConnectTimeout("No connection to the site within the time set for it.")
+        case ClientConnectorError():
+            return ConnectionRefused("The site does not accept connections.")
+        case InvalidURL():
+            return InvalidUrl("The link cannot be fetched.")
+        case ClientOSError():
+            return UpstreamProtocol("The site cut the connection.")
+        case _:
+            return UpstreamProtocol("The site broke the rules of HTTP.")
