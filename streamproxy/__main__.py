@@ -57,15 +57,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _shown_default(setting: Field[Any]) -> str:
-    default = setting.default
+    default: Any = setting.default
     if isinstance(default, tuple):
         return "none"
     if setting.metadata["metavar"] != "SIZE":
         return str(default)
-    unit, factor = next(
-        u for u in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)) if default >= u[1]
-    )
-    return f"{default // factor}{unit}"
+    units = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
+    unit = next(name for name, factor in units.items() if default % factor == 0)
+    return f"{default // units[unit]}{unit}"
 
 
 def listen(host: str, port: int) -> list[socket.socket]:

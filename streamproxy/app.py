@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import aiohttp_jinja2
 import jinja2
 from aiohttp import ClientSession, web
+from aiohttp.typedefs import Middleware
 
 from streamproxy.assets import asset_folder
 from streamproxy.handlers.health import health
@@ -12,12 +13,11 @@ from streamproxy.handlers.page import add_slash, page, revalidate_static
 from streamproxy.handlers.stream import stream
 from streamproxy.handlers.validate import validate
 from streamproxy.keys import CLIENT, SETTINGS
-from streamproxy.middlewares import Middleware, default_middlewares
+from streamproxy.middlewares import default_middlewares
 from streamproxy.settings import Settings
 from streamproxy.targets.policy import TargetPolicy
 from streamproxy.upstream.client import UpstreamClient
 from streamproxy.upstream.connector import open_session
-
 
 CleanupContext = Callable[[web.Application], AsyncIterator[None]]
 

@@ -37,7 +37,7 @@ class Demo:
         app[SAMPLE_LINK] = self.link
         app.cleanup_ctx.append(self._serve)
 
-    async def _serve(self, app: web.Application) -> AsyncIterator[None]:
+    async def _serve(self, _app: web.Application) -> AsyncIterator[None]:
         site_app = web.Application()
         site_app.router.add_get(f"/{_NAME}", _sample)
         runner = web.AppRunner(site_app, access_log=None, shutdown_timeout=1)
@@ -47,5 +47,5 @@ class Demo:
         await runner.cleanup()
 
 
-async def _sample(request: web.Request) -> web.FileResponse:
+async def _sample(_request: web.Request) -> web.FileResponse:
     return web.FileResponse(asset_folder("static") / _NAME)

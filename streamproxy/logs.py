@@ -31,11 +31,11 @@ class JsonFormatter(logging.Formatter):
 
 def _hide_request_line(record: logging.LogRecord) -> bool:
     """Drop the details of a malformed request: they hold its first bytes, so maybe a token."""
-    if record.exc_info and record.exc_info[0] is not None:
-        if record.exc_info[0].__module__ == "aiohttp.http_exceptions":
-            record.msg = f"{record.msg}: {record.exc_info[0].__name__}"
-            record.exc_info = record.exc_text = None
-            record.levelno, record.levelname = logging.WARNING, "WARNING"
+    error = record.exc_info[0] if record.exc_info else None
+    if error is not None and error.__module__ == "aiohttp.http_exceptions":
+        record.msg = f"{record.msg}: {error.__name__}"
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
     return True
 
 

@@ -62,7 +62,7 @@ def _setting(
     metavar: str,
     allowed: str,
     parse: Callable[[str], Any],
-    check: Callable[[Any], bool] = lambda value: True,
+    check: Callable[[Any], bool] = lambda _: True,
     type_: Any = None,
 ) -> Any:
     """Declare a setting: what it means, what is allowed, how text becomes a value.
@@ -261,13 +261,12 @@ class Settings:
 
 def _checked(setting: Field[Any], given: Any) -> Any:
     """Return the value of a setting, or of one item of a repeatable one."""
-    metadata = setting.metadata
+    rules = setting.metadata
     try:
-        value = metadata["parse"](given.strip()) if isinstance(given, str) else given
-        if not isinstance(value, metadata["type"]) or not metadata["check"](value):
-            raise ValueError(given)
-    except ValueError as exc:
-        allowed = metadata["allowed"]
-        message = f"{setting.name}: {str(given)!r} is not allowed; give {allowed}"
-        raise SettingsError(message) from exc
+        value = rules["parse"](given.strip()) if isinstance(given, str) else given
+    except ValueError:
+        value = None
+    if not isinstance(value, rules["type"]) or not rules["check"](value):
+        allowed = rules["allowed"]
+        raise SettingsError(f"{setting.name}: {str(given)!r} is not allowed; give {allowed}")
     return value

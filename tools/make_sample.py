@@ -21,16 +21,25 @@ TARGET = Path(__file__).resolve().parent.parent / "static" / "sample.mp4"
 
 # Which of the seven segments are lit: top, upper left, upper right, middle, lower left,
 # lower right, bottom.
-DIGITS = ("1110111", "0010010", "1011101", "1011011", "0111010", "1101011", "1101111", "1010010")
-DIGITS += ("1111111", "1111011")
+DIGITS = (
+    *("1110111", "0010010", "1011101", "1011011", "0111010"),
+    *("1101011", "1101111", "1010010", "1111111", "1111011"),
+)
+SEGMENTS = (  # left, top, width, height
+    (4, 0, 32, 6),
+    (0, 4, 6, 30),
+    (34, 4, 6, 30),
+    (4, 33, 32, 6),
+    (0, 38, 6, 30),
+    (34, 38, 6, 30),
+    (4, 66, 32, 6),
+)
 WHITE = (244, 244, 248)
 
 
 def draw_digit(image: Image, left: int, top: int, digit: int) -> None:
     """Draw one digit of 40 by 72 pixels in the way of a seven-segment display."""
-    boxes = ((4, 0, 32, 6), (0, 4, 6, 30), (34, 4, 6, 30), (4, 33, 32, 6))
-    boxes += ((0, 38, 6, 30), (34, 38, 6, 30), (4, 66, 32, 6))
-    for lit, (x, y, width, height) in zip(DIGITS[digit], boxes, strict=True):
+    for lit, (x, y, width, height) in zip(DIGITS[digit], SEGMENTS, strict=True):
         if lit == "1":
             image[top + y : top + y + height, left + x : left + x + width] = WHITE
 

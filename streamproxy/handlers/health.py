@@ -5,7 +5,7 @@ from aiohttp import web
 from streamproxy.version import __version__
 
 
-async def health(request: web.Request) -> web.Response:
+async def health(_request: web.Request) -> web.Response:
     """Answer that it does."""
     answer = {"status": "ok", "version": __version__}
     return web.json_response(answer, headers={"Cache-Control": "no-store"})

@@ -7,7 +7,7 @@ from aiohttp import web
 from streamproxy.handlers.limits import limits_of
 from streamproxy.keys import CLIENT, LINK, MAX_SIZE, RESPONSE_FIELDS, TRANSFER
 from streamproxy.protocol.filenames import content_disposition
-from streamproxy.protocol.plan import read_ask
+from streamproxy.protocol.heads import read_ask
 from streamproxy.relay.body import relay_response
 from streamproxy.relay.presence import client_presence
 from streamproxy.relay.transfer import Transfer

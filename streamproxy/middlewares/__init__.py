@@ -2,15 +2,12 @@
 
 from streamproxy.middlewares.allow_origins import allow_origins
 from streamproxy.middlewares.chain import default_middlewares
-from streamproxy.middlewares.handler import Handler, Middleware
 from streamproxy.middlewares.limit_size import limit_size
 from streamproxy.middlewares.log_access import log_access
 from streamproxy.middlewares.report_errors import report_errors
 from streamproxy.middlewares.validate_url import validate_url
 
 __all__ = (
-    "Handler",
-    "Middleware",
     "allow_origins",
     "default_middlewares",
     "limit_size",

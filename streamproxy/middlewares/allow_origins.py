@@ -1,9 +1,9 @@
 """Let the pages of other origins use the API (CORS)."""
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.keys import RESPONSE_FIELDS
-from streamproxy.middlewares.handler import Handler, Middleware
 
 # What a player of another origin needs to see to seek.
 _EXPOSED = "Accept-Ranges, Content-Length, Content-Range, ETag"

@@ -1,7 +1,8 @@
 """The default chain."""
 
+from aiohttp.typedefs import Middleware
+
 from streamproxy.middlewares.allow_origins import allow_origins
-from streamproxy.middlewares.handler import Middleware
 from streamproxy.middlewares.limit_size import limit_size
 from streamproxy.middlewares.log_access import log_access
 from streamproxy.middlewares.report_errors import report_errors

@@ -1,9 +1,9 @@
 """Limit how large a resource may be."""
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.keys import MAX_SIZE
-from streamproxy.middlewares.handler import Handler, Middleware
 
 
 def limit_size(max_bytes: int) -> Middleware:

@@ -5,10 +5,10 @@ import logging
 import time
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.errors import ProxyError
-from streamproxy.keys import TRANSFER
-from streamproxy.middlewares.handler import Handler, Middleware
+from streamproxy.keys import LINK, TRANSFER
 from streamproxy.relay.presence import ClientGone
 from streamproxy.relay.transfer import Outcome, Transfer
 
@@ -53,16 +53,16 @@ def log_access() -> Middleware:
 
 def _log(request: web.Request, status: int | None, transfer: Transfer, seconds: float) -> None:
     outcome = transfer.outcome.value
-    if transfer.code is not None and transfer.code != outcome:
-        outcome = (
-            transfer.code
-            if transfer.outcome is Outcome.COMPLETE
-            else f"{outcome} ({transfer.code})"
-        )
+    if transfer.outcome is Outcome.COMPLETE and transfer.code is not None:
+        outcome = transfer.code
+    elif transfer.outcome is Outcome.UPSTREAM_FAILED:
+        outcome = f"{outcome} ({transfer.code})"
+    link = request.get(LINK)
     logger.info(
-        "%s %s from %s: status %s, %d bytes, %.3f s, %s",
+        "%s %s%s from %s: status %s, %d bytes, %.3f s, %s",
         request.method,
         request.rel_url.raw_path,
+        "" if link is None else f" of {link.origin}",
         request.remote,
         "-" if status is None else status,
         transfer.bytes_sent,

@@ -1,12 +1,13 @@
 """Turn every failure into an answer that says what, why, and what to do."""
 
+import json
 import logging
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.errors import MissingUrl, ProxyError
 from streamproxy.keys import RESPONSE_FIELDS
-from streamproxy.middlewares.handler import Handler, Middleware
 from streamproxy.relay.presence import ClientGone
 
 logger = logging.getLogger(__name__)
@@ -60,8 +61,8 @@ def _render(request: web.Request, error: ProxyError) -> web.Response:
         "detail": error.detail,
         **facts,
     }
-    return web.json_response(
-        problem,
+    return web.Response(
+        body=json.dumps(problem).encode(),
         status=error.status,
         headers=fields | error.fields,
         content_type="application/problem+json",

@@ -3,10 +3,10 @@
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.errors import MissingUrl
 from streamproxy.keys import LINK
-from streamproxy.middlewares.handler import Handler, Middleware
 from streamproxy.targets.links import parse_link
 from streamproxy.targets.policy import TargetPolicy, check_target
 
@@ -27,8 +27,8 @@ def validate_url(policy: TargetPolicy, *, routes: frozenset[str] = _FETCHING_ROU
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.match_info.route.name in routes:
             link = parse_link(_url_parameter(request.rel_url.raw_query_string))
+            request[LINK] = link  # before it is judged, so that the log can name it
             check_target(link, policy)
-            request[LINK] = link
         return await handler(request)
 
     return middleware

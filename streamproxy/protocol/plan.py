@@ -5,14 +5,10 @@ copies an upstream's Content-Range or Content-Length: it states those that follo
 what was asked, and believes the upstream only where it fits. What does not fit is an
 error, because the alternative is wrong bytes.
 
-Source: RFC 9110, sections 13 to 15; RFC 9112, section 6 (how long a body is).
+Source: RFC 9110, sections 13 to 15.
 """
 
-import re
 from dataclasses import dataclass, replace
-from functools import cached_property
-
-from multidict import MultiMapping
 
 from streamproxy.errors import (
     ProxyError,
@@ -24,21 +20,18 @@ from streamproxy.errors import (
 from streamproxy.protocol.fields import (
     NOT_MODIFIED_CONDITIONS,
     PRECONDITIONS,
-    conditions,
     field_value,
     if_range_holds,
     metadata,
 )
+from streamproxy.protocol.heads import Ask, UpstreamHead
 from streamproxy.protocol.media_types import clean_type
 from streamproxy.protocol.ranges import (
     ContentRange,
     IntRange,
     InvalidRange,
-    RangeSet,
     RangeSpec,
-    forwardable_range,
     parse_content_range,
-    parse_range,
     parse_unsatisfied_range,
     select_range,
 )
@@ -47,107 +40,6 @@ from streamproxy.protocol.ranges import (
 _RANGE_REFUSED = frozenset({400, 403, 405, 416, 501})
 # 203 is a 200 that somebody on the way transformed.
 _WHOLE = frozenset({200, 203})
-_CODINGS = re.compile(r"[a-z0-9!#$%&'*+.^_`|~, -]+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """What a client asked for, as far as it decides the answer.
-
-    :param ranges: the ranges of a valid Range field, None where there is none.
-    :param if_range: the If-Range field that goes with them.
-    :param conditions: the other conditions, by field name.
-    """
-
-    ranges: RangeSet | None = None
-    if_range: str | None = None
-    conditions: dict[str, str]
-
-    @property
-    def range_to_forward(self) -> RangeSpec | None:
-        """The one range to ask the upstream for; None: ask for the whole.
-
-        A weak entity tag never matches in If-Range (RFC 9110, section 13.1.5): the
-        answer is the whole representation, so that is what is asked for.
-        """
-        if self.ranges is None or (self.if_range or "").startswith("W/"):
-            return None
-        return forwardable_range(self.ranges)
-
-
-def read_ask(fields: MultiMapping[str]) -> Ask:
-    """Read what a client asked from the fields of its request.
-
-    A Range that is malformed, repeated or in another unit is ignored, and If-Range with it.
-
-    Source: RFC 9110, sections 13.1.5 and 14.2.
-    """
-    ranges: RangeSet | None = None
-    if value := field_value(fields, "Range"):
-        try:
-            ranges = parse_range(value)
-        except InvalidRange:
-            ranges = None
-    if_range = field_value(fields, "If-Range") if ranges else None
-    return Ask(ranges=ranges, if_range=if_range, conditions=conditions(fields))
-
-
-def upstream_fields(ask: Ask, sent: RangeSpec | None) -> dict[str, str]:
-    """Return the fields that take the ask to the upstream, with *sent* as the range."""
-    fields = dict(ask.conditions)
-    if sent is not None:
-        fields["Range"] = f"bytes={sent}"
-        if ask.if_range is not None:
-            fields["If-Range"] = ask.if_range
-    return fields
-
-
-@dataclass(frozen=True)
-class UpstreamHead:
-    """The status and the fields of an upstream's final response."""
-
-    status: int
-    fields: MultiMapping[str]
-
-    @cached_property
-    def content_length(self) -> int | None:
-        """The declared length of the body in bytes; None where the framing tells the end.
-
-        :raises UpstreamProtocol: conflicting, negative, list-valued or no number.
-
-        Source: RFC 9112, section 6.3; a list of equal values may be taken as one, but
-        whoever sends one has been confused by somebody: better no bytes than wrong ones.
-        """
-        values = self.fields.getall("Content-Length", ())
-        if not values:
-            return None
-        if len(values) > 1 or not re.fullmatch(r"[0-9]{1,18}", values[0], re.ASCII):
-            raise UpstreamProtocol("The site contradicts itself about the length of the file.")
-        return int(values[0])
-
-    @cached_property
-    def transfer_coding(self) -> str | None:
-        """The Transfer-Encoding, in lower case; None where there is none."""
-        values = self.fields.getall("Transfer-Encoding", ())
-        return ", ".join(values).strip(" \t").lower() or None
-
-    @property
-    def is_close_delimited(self) -> bool:
-        """Whether only the end of the connection tells the end of the body."""
-        return self.transfer_coding is None and self.content_length is None
-
-    @cached_property
-    def content_coding(self) -> str | None:
-        """The Content-Encoding, in lower case; None where the body is as it is.
-
-        :raises UpstreamProtocol: no list of tokens.
-        """
-        value = ", ".join(self.fields.getall("Content-Encoding", ())).strip(" \t").lower()
-        if value in ("", "identity"):
-            return None
-        if not _CODINGS.fullmatch(value):
-            raise UpstreamProtocol("The site sends the file in a coding that is unknown.")
-        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,11 +104,12 @@ def plan_response(
     :raises UpstreamStatus: the upstream refused or failed.
     :raises UpstreamProtocol: the head contradicts itself or what was asked.
     """
-    _check_framing(ask, head)
     if head.status in _WHOLE:
+        _check_framing(ask, head)
         _check_whole(head)
         plan = _plan_from_whole(ask, head, head.content_length, max_skip)
     elif head.status == 206:
+        _check_framing(ask, head)
         plan = _plan_from_part(ask, head, sent, max_skip)
     elif head.status == 304 and not ask.conditions.keys().isdisjoint(NOT_MODIFIED_CONDITIONS):
         return ResponsePlan(status=304, fields=metadata(head.fields))
@@ -234,14 +127,14 @@ def _check_framing(ask: Ask, head: UpstreamHead) -> None:
         raise UpstreamProtocol("The site sends the file in a transfer coding that is unknown.")
     if head.transfer_coding and head.content_length is not None:
         raise UpstreamProtocol("The site frames the file in two contradictory ways.")
-    if head.status in (*_WHOLE, 206) and head.content_coding and ask.ranges is not None:
+    if head.content_coding and ask.ranges is not None:
         raise UpstreamProtocol("The site compresses the file, so that no part of it can be sent.")
 
 
 def _plan_from_whole(
     ask: Ask, head: UpstreamHead, complete_length: int | None, max_skip: int
 ) -> ResponsePlan:
-    """The upstream sends the whole representation: pass it, or cut the range out of it."""
+    """Pass the whole representation that the upstream sends, or cut the range out of it."""
     cuttable = complete_length is not None and complete_length <= max_skip
     promised = (field_value(head.fields, "Accept-Ranges") or "").lower() == "bytes"
     seekable = not head.content_coding and (cuttable or promised)
@@ -265,7 +158,7 @@ def _plan_from_whole(
 def _plan_from_part(
     ask: Ask, head: UpstreamHead, sent: RangeSpec | None, max_skip: int
 ) -> ResponsePlan:
-    """The upstream sends a part: believe it only where it is the part asked for."""
+    """Believe the part that the upstream sends only where it is the part asked for."""
     claimed = _claimed_range(head)
     if sent is None:
         if claimed.first_pos or claimed.length != claimed.complete_length:

@@ -18,8 +18,10 @@ _MAX_DIGITS = 4000
 
 _OWS = " \t"
 _RANGE_SPEC = re.compile(r"([0-9]+)-([0-9]*)|-([0-9]+)", re.ASCII)
-_CONTENT_RANGE = re.compile(r"bytes +([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.ASCII | re.I)
-_UNSATISFIED_RANGE = re.compile(r"bytes +\*/([0-9]{1,19})", re.ASCII | re.I)
+_CONTENT_RANGE = re.compile(
+    r"bytes +([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.ASCII | re.IGNORECASE
+)
+_UNSATISFIED_RANGE = re.compile(r"bytes +\*/([0-9]{1,19})", re.ASCII | re.IGNORECASE)
 
 
 class InvalidRange(ValueError):
@@ -155,29 +157,28 @@ def forwardable_range(ranges: RangeSet) -> RangeSpec | None:
     selected here: for sets that cannot be joined without knowing the length, for
     ranges that no body can satisfy, and for numbers that servers get wrong.
     """
-    if len(ranges) > 1:
-        if not all(isinstance(spec, IntRange) for spec in ranges):
+    spec = ranges[0] if len(ranges) == 1 else _join_specs(ranges)
+    match spec:
+        case SuffixRange(suffix_length=0) | None:
             return None
-        open_end = MAX_POS + 1
-        positions = sorted(
-            (spec.first_pos, open_end if spec.last_pos is None else spec.last_pos)
-            for spec in ranges
-            if isinstance(spec, IntRange)
-        )
-        joined = _join(positions)
-        if joined is None:
-            return None
-        ranges = (IntRange(*joined),)
-    (spec,) = ranges
-    if isinstance(spec, SuffixRange):
-        if spec.suffix_length > MAX_POS:
-            return IntRange(0)
-        return spec if spec.suffix_length else None
-    if spec.first_pos > MAX_POS:
-        return None
-    if spec.last_pos is not None and spec.last_pos > MAX_POS:
-        return IntRange(spec.first_pos)
-    return spec
+        case SuffixRange():
+            return spec if spec.suffix_length <= MAX_POS else IntRange(0)
+        case IntRange():
+            if spec.first_pos > MAX_POS:
+                return None
+            is_open = spec.last_pos is None or spec.last_pos > MAX_POS
+            return IntRange(spec.first_pos) if is_open else spec
+
+
+def _join_specs(ranges: RangeSet) -> IntRange | None:
+    """Join ranges whose order is known without the length, or return None."""
+    positions = [
+        (spec.first_pos, MAX_POS + 1 if spec.last_pos is None else spec.last_pos)
+        for spec in ranges
+        if isinstance(spec, IntRange)
+    ]
+    joined = _join(sorted(positions)) if len(positions) == len(ranges) else None
+    return None if joined is None else IntRange(*joined)
 
 
 def parse_content_range(value: str) -> ContentRange:

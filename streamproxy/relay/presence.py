@@ -7,6 +7,7 @@ upstream would hold both connections until that one times out.
 
 import asyncio
 from types import TracebackType
+from typing import cast
 
 from aiohttp import web
 
@@ -30,10 +31,8 @@ class client_presence:  # noqa: N801  # reads like asyncio.timeout, which it is 
         self._is_gone = False
 
     async def __aenter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # inside a coroutine there is one
-        self._task = task
-        self._cancelling = task.cancelling()
+        self._task = cast("asyncio.Task[object]", asyncio.current_task())
+        self._cancelling = self._task.cancelling()
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(_INTERVAL, self._look)
 

@@ -75,7 +75,7 @@ class Link:
         return URL.build(scheme=self.scheme, authority=authority, path=self.target, encoded=True)
 
     def __str__(self) -> str:
-        """The link as it may be shown and logged: no query, no credentials."""
+        """Return the link as it may be shown and logged: no query, no credentials."""
         return f"{self.origin}{self.path}"
 
     def __repr__(self) -> str:

@@ -29,7 +29,7 @@ from streamproxy.errors import (
     TooManyRedirects,
     UpstreamProtocol,
 )
-from streamproxy.protocol.plan import UpstreamHead
+from streamproxy.protocol.heads import UpstreamHead
 from streamproxy.targets.links import Link, join_link
 from streamproxy.targets.policy import TargetPolicy, check_target
 from streamproxy.upstream.connector import BlockedAddress, GuardedConnector, GuardedResolver

@@ -12,14 +12,9 @@ from dataclasses import dataclass
 from streamproxy.errors import ReadTimeout
 from streamproxy.protocol.fields import field_value
 from streamproxy.protocol.filenames import find_filename
+from streamproxy.protocol.heads import Ask, upstream_fields
 from streamproxy.protocol.media_types import SNIFF_LENGTH, decide_media_type, says_nothing
-from streamproxy.protocol.plan import (
-    Ask,
-    ResponsePlan,
-    plan_response,
-    should_ask_again,
-    upstream_fields,
-)
+from streamproxy.protocol.plan import ResponsePlan, plan_response, should_ask_again
 from streamproxy.targets.links import Link
 from streamproxy.upstream.client import Upstream, UpstreamClient
 

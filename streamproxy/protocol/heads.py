@@ -1,0 +1,122 @@
+"""The two heads that a plan is made from: what the client asked, what the upstream says.
+
+Source: RFC 9110, sections 13 and 14; RFC 9112, section 6 (how long a body is).
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from multidict import MultiMapping
+
+from streamproxy.errors import UpstreamProtocol
+from streamproxy.protocol.fields import conditions, field_value
+from streamproxy.protocol.ranges import (
+    InvalidRange,
+    RangeSet,
+    RangeSpec,
+    forwardable_range,
+    parse_range,
+)
+
+_CODINGS = re.compile(r"[a-z0-9!#$%&'*+.^_`|~, -]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a client asked for, as far as it decides the answer.
+
+    :param ranges: the ranges of a valid Range field, None where there is none.
+    :param if_range: the If-Range field that goes with them.
+    :param conditions: the other conditions, by field name.
+    """
+
+    ranges: RangeSet | None = None
+    if_range: str | None = None
+    conditions: dict[str, str]
+
+    @property
+    def range_to_forward(self) -> RangeSpec | None:
+        """The one range to ask the upstream for; None: ask for the whole.
+
+        A weak entity tag never matches in If-Range (RFC 9110, section 13.1.5): the
+        answer is the whole representation, so that is what is asked for.
+        """
+        if self.ranges is None or (self.if_range or "").startswith("W/"):
+            return None
+        return forwardable_range(self.ranges)
+
+
+def read_ask(fields: MultiMapping[str]) -> Ask:
+    """Read what a client asked from the fields of its request.
+
+    A Range that is malformed, repeated or in another unit is ignored, and If-Range with it.
+
+    Source: RFC 9110, sections 13.1.5 and 14.2.
+    """
+    ranges: RangeSet | None = None
+    if value := field_value(fields, "Range"):
+        try:
+            ranges = parse_range(value)
+        except InvalidRange:
+            ranges = None
+    if_range = field_value(fields, "If-Range") if ranges else None
+    return Ask(ranges=ranges, if_range=if_range, conditions=conditions(fields))
+
+
+def upstream_fields(ask: Ask, sent: RangeSpec | None) -> dict[str, str]:
+    """Return the fields that take the ask to the upstream, with *sent* as the range."""
+    fields = dict(ask.conditions)
+    if sent is not None:
+        fields["Range"] = f"bytes={sent}"
+        if ask.if_range is not None:
+            fields["If-Range"] = ask.if_range
+    return fields
+
+
+@dataclass(frozen=True)
+class UpstreamHead:
+    """The status and the fields of an upstream's final response."""
+
+    status: int
+    fields: MultiMapping[str]
+
+    @cached_property
+    def content_length(self) -> int | None:
+        """The declared length of the body in bytes; None where the framing tells the end.
+
+        :raises UpstreamProtocol: conflicting, negative, list-valued or no number.
+
+        Source: RFC 9112, section 6.3; a list of equal values may be taken as one, but
+        whoever sends one has been confused by somebody: better no bytes than wrong ones.
+        """
+        values = self.fields.getall("Content-Length", ())
+        if not values:
+            return None
+        if len(values) > 1 or not re.fullmatch(r"[0-9]{1,18}", values[0], re.ASCII):
+            raise UpstreamProtocol("The site contradicts itself about the length of the file.")
+        return int(values[0])
+
+    @cached_property
+    def transfer_coding(self) -> str | None:
+        """The Transfer-Encoding, in lower case; None where there is none."""
+        values = self.fields.getall("Transfer-Encoding", ())
+        return ", ".join(values).strip(" \t").lower() or None
+
+    @property
+    def is_close_delimited(self) -> bool:
+        """Whether only the end of the connection tells the end of the body."""
+        return self.transfer_coding is None and self.content_length is None
+
+    @cached_property
+    def content_coding(self) -> str | None:
+        """The Content-Encoding, in lower case; None where the body is as it is.
+
+        :raises UpstreamProtocol: no list of tokens.
+        """
+        value = ", ".join(self.fields.getall("Content-Encoding", ())).strip(" \t").lower()
+        if value in ("", "identity"):
+            return None
+        if not _CODINGS.fullmatch(value):
+            raise UpstreamProtocol("The site sends the file in a coding that is unknown.")
+        return value
