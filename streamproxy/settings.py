@@ -244,6 +244,14 @@ class Settings:
             object.__setattr__(self, setting.name, value)
 
     @classmethod
+    def parse(cls, **given: Any) -> "Settings":
+        """Return the settings *given*, as values or as text; typed for text.
+
+        :raises SettingsError: as the class.
+        """
+        return cls(**given)
+
+    @classmethod
     def from_environment(
         cls, environment: Mapping[str, str] = os.environ, **given: Any
     ) -> "Settings":

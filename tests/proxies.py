@@ -1,0 +1,71 @@
+"""A proxy that runs inside a test, and a client for it."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import ClientResponse, ClientSession, web
+
+
+@dataclass
+class Proxy:
+    """A running proxy, and a client for it."""
+
+    port: int
+    client: ClientSession
+    responses: list[ClientResponse] = field(default_factory=list)
+
+    def url(self, route: str, link: str | None = None) -> str:
+        """Return the URL of a route, with *link* as its url parameter."""
+        query = "" if link is None else f"?url={quote(link, safe='')}"
+        return f"http://127.0.0.1:{self.port}{route}{query}"
+
+    async def stream(
+        self, link: str, byte_range: str | None = None, **fields: str
+    ) -> ClientResponse:
+        """GET /stream for *link*; the response is not yet read."""
+        if byte_range is not None:
+            fields["Range"] = f"bytes={byte_range}"
+        headers = {name.replace("_", "-"): value for name, value in fields.items()}
+        response = await self.client.get(self.url("/stream", link), headers=headers)
+        self.responses.append(response)
+        return response
+
+    def close(self) -> None:
+        """Close the responses that a test did not read to their end."""
+        for response in self.responses:
+            response.close()
+
+    async def validate(self, link: str) -> dict[str, Any]:
+        """Return the answer of /api/validate for *link*."""
+        async with self.client.get(self.url("/api/validate", link)) as response:
+            assert response.status == 200
+            answer: dict[str, Any] = await response.json()
+            return answer
+
+
+StartProxy = Callable[..., Awaitable[Proxy]]
+
+
+async def serve(
+    app: web.Application, stack: AsyncExitStack, *, handler_cancellation: bool = False
+) -> Proxy:
+    """Run an application until *stack* unwinds."""
+    runner = web.AppRunner(
+        app,
+        handler_cancellation=handler_cancellation,
+        access_log=None,
+        max_line_size=2**17,
+        max_field_size=2**16,
+        shutdown_timeout=0.1,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    client = await stack.enter_async_context(ClientSession(auto_decompress=False))
+    proxy = Proxy(site.port, client)
+    stack.callback(proxy.close)
+    return proxy

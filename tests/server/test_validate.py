@@ -1,0 +1,113 @@
+"""What /api/validate says of a link before it plays."""
+
+import asyncio
+
+import pytest
+from proxies import Proxy
+from upstreams import CONTENT, MP4_START, Exchange, Honest, raw_upstream, response
+
+KEYS = {
+    *("valid", "content_type", "content_length", "accept_ranges", "supports_range"),
+    *("seekable", "filename", "final_url", "container", "etag", "last_modified", "moov_at_end"),
+}
+
+
+async def test_everything_that_one_look_tells(proxy: Proxy) -> None:
+    content = MP4_START + b"\x00\x00\x00\x10moov" + CONTENT
+    async with raw_upstream(Honest(content=content)) as upstream:
+        answer = await proxy.validate(upstream.link("/a/My%20film.mp4?sig=secret"))
+        assert upstream.exchanges[0].field("Range") == "bytes=0-8191"
+        assert len(upstream.exchanges) == 1
+    assert answer == {
+        "valid": True,
+        "content_type": "video/mp4",
+        "content_length": str(len(content)),
+        "accept_ranges": "bytes",
+        "supports_range": True,
+        "seekable": True,
+        "filename": "My film.mp4",
+        "final_url": upstream.link(""),
+        "container": "mp4",
+        "etag": '"v1"',
+        "last_modified": "Sat, 13 Jan 2024 10:00:00 GMT",
+        "moov_at_end": False,
+    }
+
+
+async def test_ranges_that_are_promised_but_do_not_work_are_not_believed(proxy: Proxy) -> None:
+    fields = {"Content-Type": "video/webm", "Accept-Ranges": "bytes", "Content-Length": "4"}
+    async with raw_upstream(response("200 OK", fields, b"film")) as upstream:
+        answer = await proxy.validate(upstream.link())
+    assert (answer["supports_range"], answer["accept_ranges"]) == (False, "none")
+    assert (answer["seekable"], answer["content_length"]) == (True, "4")  # we cut it ourselves
+
+
+async def test_unknown_length_is_null_and_not_seekable(proxy: Proxy) -> None:
+    async with raw_upstream(
+        response("200 OK", {"Content-Type": "video/webm"}, b"film")
+    ) as upstream:
+        answer = await proxy.validate(upstream.link())
+    assert set(answer) == KEYS
+    assert (answer["valid"], answer["content_length"], answer["seekable"]) == (True, None, False)
+
+
+async def test_final_url_is_where_redirects_lead_without_its_query(proxy: Proxy) -> None:
+    async with raw_upstream(Honest()) as other:
+        location = {"Location": other.link("/film.mp4?sig=secret"), "Content-Length": "0"}
+        async with raw_upstream(response("302 Found", location)) as upstream:
+            answer = await proxy.validate(upstream.link("/go"))
+    assert answer["final_url"] == other.link("")
+    assert answer["filename"] == "film.mp4"
+
+
+@pytest.mark.parametrize("declared", ["video/mp4", "application/octet-stream", None])
+async def test_page_is_known_by_its_bytes_whatever_it_is_called(
+    proxy: Proxy, declared: str | None
+) -> None:
+    honest = Honest(content=b"<!DOCTYPE html><html>", media_type=declared)
+    async with raw_upstream(honest) as upstream:
+        answer = await proxy.validate(upstream.link())
+    assert set(answer) == {"valid", "error", "code", "hint", "upstream_status", "retryable"}
+    assert (answer["valid"], answer["code"], answer["upstream_status"]) == (
+        False,
+        "not_media",
+        None,
+    )
+
+
+async def test_empty_file_is_no_media(proxy: Proxy) -> None:
+    async with raw_upstream(Honest(content=b"")) as upstream:
+        answer = await proxy.validate(upstream.link())
+    assert (answer["valid"], answer["code"], answer["error"]) == (
+        False,
+        "not_media",
+        "The file is empty.",
+    )
+
+
+async def test_at_most_64_kib_are_read_where_ranges_are_ignored(proxy: Proxy) -> None:
+    async def answer(exchange: Exchange) -> None:
+        fields = {"Content-Type": "video/mp4", "Content-Length": str(2**30)}
+        await exchange.send(response("200 OK", fields, CONTENT[: 8 * 1024]))
+        await exchange.wait_closed()
+
+    async with raw_upstream(answer) as upstream:
+        # The upstream sends no more than the probe needs: it must not wait for more.
+        found = await asyncio.wait_for(proxy.validate(upstream.link()), 1)
+        await asyncio.wait_for(upstream.closed.wait(), 1)
+    assert (found["valid"], found["supports_range"], found["seekable"]) == (True, False, False)
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "ignores-ranges"])
+async def test_play_finds_a_warm_connection(proxy: Proxy, ranges: bool) -> None:
+    content = CONTENT if ranges else CONTENT[:60_000]
+    async with raw_upstream(Honest(content, ranges=ranges), keep_alive=True) as upstream:
+        assert (await proxy.validate(upstream.link()))["valid"] is True
+        got = await proxy.stream(upstream.link(), "0-")
+        assert await got.read() == content
+        assert upstream.connections == 1
+
+
+async def test_health(proxy: Proxy) -> None:
+    async with proxy.client.get(proxy.url("/health")) as got:
+        assert (got.status, (await got.json())["status"]) == (200, "ok")

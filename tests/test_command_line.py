@@ -1,0 +1,267 @@
+"""`python -m streamproxy`, as its users start and stop it."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import trustme
+from aiohttp import ClientSession, web
+from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
+
+import streamproxy
+from streamproxy import Settings, __version__
+
+
+async def run(*arguments: str, cwd: Path, **environment: str) -> Process:
+    """Start the program in *cwd*, with nothing of its settings in the environment."""
+    clean = {name: value for name, value in os.environ.items() if "STREAMPROXY" not in name}
+    clean["PYTHONPATH"] = str(Path(streamproxy.__file__).parents[1])  # also uninstalled
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-W", "error", "-m", "streamproxy"),
+        *arguments,
+        cwd=cwd,
+        env=clean | environment,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+
+
+async def outcome(process: Process) -> tuple[int, str, str]:
+    """Wait for the end; return exit status, standard output and standard error."""
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def running(
+    *arguments: str, cwd: Path, **environment: str
+) -> AsyncIterator[tuple[Process, str]]:
+    """Run the server on a free port; yield it with the address that it prints."""
+    process = await run("--port", "0", *arguments, cwd=cwd, **environment)
+    try:
+        assert process.stdout is not None
+        line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+        address = re.search(r"http://\S+/", line)
+        assert address is not None, (line, await process.communicate())
+        yield process, address[0]
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    async with running("--shutdown-grace", "1", cwd=tmp_path) as (process, address):
+        async with ClientSession() as client, client.get(address) as got:
+            assert got.status == 200
+        process.send_signal(number)
+        status, _, err = await outcome(process)
+    assert (status, "Traceback" in err, "Error" in err) == (0, False, False)
+
+
+async def test_signal_ends_running_streams_after_the_grace(tmp_path: Path) -> None:
+    async def answer(exchange: Exchange) -> None:
+        fields = {"Content-Type": "video/mp4", "Content-Length": "1000"}
+        await exchange.send(response("200 OK", fields, b"first"))
+        await exchange.wait_closed()
+
+    arguments = ("--shutdown-grace", "0.3", "--allow-network", "127.0.0.0/8", "--log-file", "-")
+    async with (
+        raw_upstream(answer) as upstream,
+        running(*arguments, cwd=tmp_path) as (process, address),
+        ClientSession() as client,
+    ):
+        got = await client.get(f"{address}stream?url={quote(upstream.link(), safe='')}")
+        assert await got.content.readexactly(5) == b"first"
+        process.send_signal(signal.SIGTERM)
+        status, _, err = await outcome(process)
+        got.close()
+    assert (status, "Traceback" in err) == (0, False)
+
+
+async def test_log_goes_to_the_file_and_to_the_console(tmp_path: Path) -> None:
+    arguments = ("--allow-network", "127.0.0.0/8")
+    async with (
+        raw_upstream(Honest()) as upstream,
+        running(*arguments, cwd=tmp_path) as (process, address),
+    ):
+        link = quote(upstream.link("/film.mp4?token=secret"), safe="")
+        async with ClientSession() as client:
+            headers = {"Range": "bytes=0-1048575"}
+            async with client.get(f"{address}stream?url={link}", headers=headers) as got:
+                assert await got.read() == CONTENT
+            # aiohttp itself would log the start of an over-long request line.
+            async with client.get(f"{address}stream?url={link}{'x' * 200_000}") as refused:
+                assert refused.status == 400
+        process.terminate()
+        status, _, err = await outcome(process)
+        origin = upstream.link("")
+    log = (tmp_path / "stream.log").read_text()
+    assert status == 0
+    stamp = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - streamproxy\."
+    end = r"GET /stream of .* status 206, 1048576 bytes, \d+\.\d{3} s, complete$"
+    for expected in (
+        rf"handlers\.stream - INFO - Stream request for: {re.escape(origin)}/film\.mp4$",
+        r"handlers\.stream - INFO - Range request: bytes=0-1048575$",
+        rf"middlewares\.log_access - INFO - {end}",
+    ):
+        assert re.search(stamp + expected, log, re.MULTILINE)
+        assert re.search(stamp + expected, err, re.MULTILINE)
+    assert "secret" not in log + err
+    assert "Traceback" not in log + err
+
+
+async def test_log_as_json(tmp_path: Path) -> None:
+    arguments = ("--log-format", "json", "--log-file", "-")
+    async with running(*arguments, cwd=tmp_path) as (process, address):
+        async with ClientSession() as client, client.get(f"{address}health") as got:
+            assert got.status == 200
+        process.terminate()
+        _, _, err = await outcome(process)
+    entries = [json.loads(line) for line in err.splitlines()]
+    assert entries[-1]["logger"] == "streamproxy.middlewares.log_access"
+    assert set(entries[-1]) == {"time", "logger", "level", "message"}
+    assert not (tmp_path / "stream.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (
+            ["--port", "99999"],
+            {},
+            "port: '99999' is not allowed; give a whole number from 0 to 65535",
+        ),
+        (
+            ["--chunk-size", "1"],
+            {},
+            "chunk_size: '1' is not allowed; give a size from 4KiB to 16MiB",
+        ),
+        (
+            ["--allow-network", "here"],
+            {},
+            "allow_network: 'here' is not allowed; give a network such",
+        ),
+        (
+            [],
+            {"STREAMPROXY_READ_TIMEOUT": "never"},
+            "read_timeout: 'never' is not allowed; give a number",
+        ),
+        (
+            ["--log-file", "no/such/folder/x.log"],
+            {},
+            "log_file: 'no/such/folder/x.log' cannot be written",
+        ),
+        (["--no-such-flag"], {}, "unrecognized arguments: --no-such-flag"),
+    ],
+)
+async def test_bad_value_is_one_line_and_status_2(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], message: str
+) -> None:
+    status, out, err = await outcome(await run(*arguments, cwd=tmp_path, **environment))
+    assert (status, out) == (2, "")
+    assert err.startswith(f"streamproxy: {message}")
+    assert err.count("\n") == 1
+
+
+async def test_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status, _, err = await outcome(await run("--port", port, "--log-file", "-", cwd=tmp_path))
+    assert (status, err.count("\n")) == (1, 1)
+    assert err.startswith(f"streamproxy: cannot listen on 127.0.0.1:{port}: ")
+
+
+async def test_command_line_wins_over_the_environment(tmp_path: Path) -> None:
+    environment = {"STREAMPROXY_MAX_FILE_SIZE": "1KiB", "STREAMPROXY_ALLOW_NETWORK": "127.0.0.0/8"}
+    async with raw_upstream(Honest()) as upstream:
+        link = quote(upstream.link(), safe="")
+        for arguments, expected in (((), 413), (("--max-file-size", "1GiB"), 200)):
+            async with (
+                running(*arguments, cwd=tmp_path, **environment) as (_, address),
+                ClientSession() as client,
+                client.get(f"{address}stream?url={link}") as got,
+            ):
+                assert got.status == expected
+
+
+async def test_help_names_every_setting(tmp_path: Path) -> None:
+    status, out, _ = await outcome(await run("--help", cwd=tmp_path))
+    assert status == 0
+    for setting in fields(Settings):
+        assert f"--{setting.name.replace('_', '-')} " in out
+    assert "--demo" in out
+
+
+async def test_version(tmp_path: Path) -> None:
+    assert await outcome(await run("--version", cwd=tmp_path)) == (
+        0,
+        f"streamproxy {__version__}\n",
+        "",
+    )
+
+
+async def test_demo_serves_its_sample_and_permits_nothing_else(tmp_path: Path) -> None:
+    async with (
+        raw_upstream(Honest()) as other,
+        running("--demo", cwd=tmp_path) as (_, address),
+        ClientSession() as client,
+    ):
+        async with client.get(address) as got:
+            sample = re.search(r"http://127\.0\.0\.1:\d+/sample\.mp4", await got.text())
+        assert sample is not None
+        async with client.get(f"{address}api/validate?url={quote(sample[0], safe='')}") as got:
+            answer = await got.json()
+            assert (answer["valid"], answer["supports_range"]) == (True, True)
+        async with client.get(f"{address}stream?url={quote(other.link(), safe='')}") as got:
+            assert got.status == 403
+        assert other.connections == 0
+
+
+async def test_secure_upstream_plays(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    async def film(_request: web.Request) -> web.Response:
+        return web.Response(body=CONTENT, content_type="video/mp4")
+
+    app = web.Application()
+    app.router.add_get("/film.mp4", film)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    link = quote(f"https://127.0.0.1:{site.port}/film.mp4", safe="")
+    try:
+        for trusted in (True, False):
+            environment = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if trusted else {}
+            arguments = ("--allow-network", "127.0.0.0/8")
+            async with (
+                running(*arguments, cwd=tmp_path, **environment) as (_, address),
+                ClientSession() as client,
+                client.get(f"{address}stream?url={link}") as got,
+            ):
+                if trusted:
+                    assert await got.read() == CONTENT
+                else:
+                    problem = await got.json(content_type="application/problem+json")
+                    assert (got.status, problem["code"]) == (502, "tls_error")
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,161 @@
+"""Upstreams on loopback for the tests: an honest one, and one that does what it is told."""
+
+import asyncio
+import re
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+CONTENT = bytes(range(256)) * 4096  # 1 MiB in which every position can be told by its bytes
+MP4_START = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2"
+
+
+@dataclass
+class Exchange:
+    """One request that a raw upstream has received, and the connection to answer it on."""
+
+    head: bytes
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @property
+    def target(self) -> bytes:
+        """The request target, byte for byte."""
+        return self.head.split(b" ", 2)[1]
+
+    def field(self, name: str) -> str | None:
+        """Return the value of a request field, or None."""
+        found = re.search(rf"\r\n{name}: *([^\r]*)".encode(), self.head, re.IGNORECASE)
+        return found[1].decode() if found else None
+
+    async def send(self, *parts: bytes) -> None:
+        """Send bytes, as they are."""
+        self.writer.write(b"".join(parts))
+        await self.writer.drain()
+
+    async def wait_closed(self) -> None:
+        """Wait until the proxy has closed the connection."""
+        while await self.reader.read(65536):
+            pass
+
+    def reset(self) -> None:
+        """Cut the connection with a reset."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+Answer = Callable[[Exchange], Awaitable[None]]
+
+
+@dataclass
+class RawUpstream:
+    """A server that runs *answer* for each request; what it saw is kept.
+
+    The connection is closed when *answer* returns, unless it sets keep_alive.
+    """
+
+    answer: Answer
+    port: int = 0
+    keep_alive: bool = False
+    connections: int = 0
+    exchanges: list[Exchange] = field(default_factory=list)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def link(self, target: str = "/film.mp4") -> str:
+        """Return the link of *target* on this server."""
+        return f"http://127.0.0.1:{self.port}{target}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        self.connections += 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                exchange = Exchange(head, reader, writer)
+                self.exchanges.append(exchange)
+                await self.answer(exchange)
+                if not self.keep_alive:
+                    break
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.closed.set()
+            writer.close()
+
+
+@asynccontextmanager
+async def raw_upstream(
+    answer: Answer | bytes, *, keep_alive: bool = False
+) -> AsyncIterator[RawUpstream]:
+    """Run a raw upstream; bytes as *answer* are sent to each request."""
+    if isinstance(answer, bytes):
+        canned = answer
+
+        async def answer(exchange: Exchange) -> None:
+            await exchange.send(canned)
+
+    upstream = RawUpstream(answer, keep_alive=keep_alive)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(upstream.serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=2**20)
+    upstream.port = server.sockets[0].getsockname()[1]
+    try:
+        yield upstream
+    finally:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+
+def response(status: str, fields: dict[str, str], body: bytes = b"") -> bytes:
+    """Return a response as bytes, with the fields as they are given and no others."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+
+
+@dataclass
+class Honest:
+    """An answer that follows RFC 9110 for one representation.
+
+    :param ranges: whether it can do ranges; else it ignores them.
+    """
+
+    content: bytes = CONTENT
+    media_type: str | None = "video/mp4"
+    etag: str = '"v1"'
+    last_modified: str = "Sat, 13 Jan 2024 10:00:00 GMT"
+    ranges: bool = True
+
+    async def __call__(self, exchange: Exchange) -> None:
+        fields = {"ETag": self.etag, "Last-Modified": self.last_modified}
+        fields["Date"] = "Sat, 13 Jan 2024 12:00:00 GMT"
+        if self.media_type is not None:
+            fields["Content-Type"] = self.media_type
+        if self.etag == exchange.field("If-None-Match"):
+            await exchange.send(response("304 Not Modified", fields))
+            return
+        status, body = "200 OK", self.content
+        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", exchange.field("Range") or "")
+        current = exchange.field("If-Range") in (None, self.etag, self.last_modified)
+        if self.ranges and asked and current:
+            size = len(self.content)
+            first, last = asked.groups()
+            start = int(first) if first else max(0, size - int(last))
+            end = min(int(last), size - 1) if first and last else size - 1
+            if start >= size:
+                fields |= {"Content-Range": f"bytes */{size}", "Content-Length": "0"}
+                await exchange.send(response("416 Range Not Satisfiable", fields))
+                return
+            status, body = "206 Partial Content", self.content[start : end + 1]
+            fields["Content-Range"] = f"bytes {start}-{end}/{size}"
+        fields["Content-Length"] = str(len(body))
+        await exchange.send(response(status, fields), body)
