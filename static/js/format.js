@@ -33,18 +33,13 @@ export function formatClock(seconds) {
 
 /** Return how long ago *at* was, both in milliseconds since the epoch; after a month, the date. */
 export function formatAge(at, now) {
-  const age_s = Math.max(0, (now - at) / 1000);
-  if (age_s < 60) {
+  const ageSeconds = Math.max(0, (now - at) / 1000);
+  if (ageSeconds < 60) {
     return text.justNow;
   }
-  if (age_s >= MONTH_S) {
+  if (ageSeconds >= MONTH_S) {
     return new Intl.DateTimeFormat(locale, { dateStyle: "medium" }).format(at);
   }
-  const [unit, unit_s] = AGES.findLast(([, limit_s]) => age_s >= limit_s);
-  return new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(-Math.floor(age_s / unit_s), unit);
-}
-
-/** Return a moment in full, for those who point at its age. */
-export function formatMoment(at) {
-  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(at);
+  const [unit, unitSeconds] = AGES.findLast(([, limitSeconds]) => ageSeconds >= limitSeconds);
+  return new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(-Math.floor(ageSeconds / unitSeconds), unit);
 }

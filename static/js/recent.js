@@ -1,7 +1,7 @@
 // The list of recent links: play one again, delete one, clear all, take it back.
 
 import { byId } from "./dom.js";
-import { formatAge, formatMoment } from "./format.js";
+import { formatAge } from "./format.js";
 import { describeLink } from "./links.js";
 import { phrase, text } from "./strings.js";
 
@@ -69,7 +69,6 @@ export class RecentView {
     // The host alone: the rest of a link may hold a token.
     row.querySelector(".row-host").textContent = describeLink(link).host;
     time.dateTime = new Date(at).toISOString();
-    time.title = formatMoment(at);
     time.textContent = formatAge(at, Date.now());
     remove.setAttribute("aria-label", phrase.remove(title));
     if (link === this.#current) {
