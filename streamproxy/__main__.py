@@ -115,7 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"streamproxy {__version__}: open {_address(sockets[0])}", flush=True
         ),
         access_log=None,
-        shutdown_timeout=settings.shutdown_grace,
+        # aiohttp waits twice: for the handlers, then for those that it cancelled.
+        shutdown_timeout=settings.shutdown_grace / 2,
         max_line_size=_MAX_LINE_SIZE,
         max_field_size=_MAX_FIELD_SIZE,
     )

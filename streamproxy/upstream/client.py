@@ -69,26 +69,30 @@ class Upstream:
         if self._peeked:
             chunk, self._peeked = self._peeked, b""
             return chunk
+        return await self._receive(self._chunk_size)
+
+    async def peek(self, length: int) -> bytes:
+        """Return the first *length* bytes of the body, fewer where it is shorter.
+
+        They stay to be read; no more than they are read from the connection.
+
+        :raises ProxyError: as read.
+        """
+        while (missing := length - len(self._peeked)) > 0:
+            chunk = await self._receive(min(missing, self._chunk_size))
+            if not chunk:
+                break
+            self._peeked += chunk
+        return self._peeked
+
+    async def _receive(self, max_length: int) -> bytes:
         try:
-            chunk = await self._response.content.read(self._chunk_size)
+            chunk = await self._response.content.read(max_length)
         except (ClientError, OSError) as exc:  # a TimeoutError is an OSError
             raise translate(exc) from exc
         if not chunk:
             self._check_end()
         return chunk
-
-    async def peek(self, length: int) -> bytes:
-        """Return the first *length* bytes of the body, fewer where it is shorter.
-
-        They stay to be read.
-
-        :raises ProxyError: as read.
-        """
-        peeked = b""
-        while len(peeked) < length and (chunk := await self.read()):
-            peeked += chunk
-        self._peeked = peeked
-        return peeked[:length]
 
     def _check_end(self) -> None:
         """Refuse a reset as the end of a body that only the connection's end delimits.

@@ -10,11 +10,11 @@ import functools
 import select
 import socket
 from collections.abc import Iterable
+from weakref import WeakSet
 
 from aiohttp import (
     AddrInfoType,
     ClientRequest,
-    ClientResponse,
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
@@ -22,8 +22,10 @@ from aiohttp import (
     TCPConnector,
 )
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.resolver import ThreadedResolver
+from aiohttp.tracing import Trace
 
 from streamproxy.errors import BlockedTarget
 from streamproxy.settings import Settings
@@ -86,35 +88,8 @@ def _judge(
     return permitted, refusal
 
 
-class CleanRequest(ClientRequest):
-    """A request that is only sent on a connection with nothing unread on it.
-
-    What a server sends after the end of a response would be taken for the answer to
-    the next request on the same connection (aiohttp issue 13656).
-    """
-
-    async def send(self, conn: Connection) -> ClientResponse:
-        """Send the request, or raise so that aiohttp takes another connection."""
-        protocol = conn.protocol
-        if protocol is None or len(protocol) or protocol.should_close or _is_readable(conn):
-            raise ServerDisconnectedError("The connection was not clean.")
-        return await super().send(conn)
-
-
-def _is_readable(conn: Connection) -> bool:
-    """Tell whether the kernel holds bytes, or the end, of a connection nothing was asked on."""
-    transport = conn.transport
-    if transport is None:
-        return True
-    if transport.get_extra_info("sslcontext") is not None or not hasattr(select, "poll"):
-        return False  # bytes of TLS need not be bytes of HTTP: a session ticket, say
-    poller = select.poll()
-    poller.register(transport.get_extra_info("socket"), select.POLLIN)
-    return bool(poller.poll(0))
-
-
 class GuardedConnector(TCPConnector):
-    """A connector that only connects to what a policy permits.
+    """A connector that only connects to what a policy permits, and keeps connections clean.
 
     Must be made with a running event loop.
     """
@@ -127,6 +102,44 @@ class GuardedConnector(TCPConnector):
             keepalive_timeout=_KEEPALIVE,
             ttl_dns_cache=_DNS_CACHE,
         )
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: ClientTimeout,  # noqa: ASYNC109  # the signature is aiohttp's
+    ) -> Connection:
+        """Return a connection on which nothing was received that nobody asked for.
+
+        What a server sends after the end of a response would be taken for the answer to
+        the next request on the same connection (aiohttp issue 13656). Such a connection
+        is dropped for another one.
+
+        :raises ServerDisconnectedError: the server spoke first on a new connection.
+        """
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            if protocol is not None and _is_clean(connection, protocol):
+                self._used.add(protocol)
+                return connection
+            was_used = protocol in self._used
+            connection.close()
+            if not was_used:
+                raise ServerDisconnectedError("The server spoke before it was asked.")
+
+
+def _is_clean(connection: Connection, protocol: ResponseHandler) -> bool:
+    """Tell whether nothing waits to be read: parsed, unparsed, or in the kernel."""
+    transport = connection.transport
+    if transport is None or len(protocol) or protocol.should_close:
+        return False
+    if transport.get_extra_info("sslcontext") is not None or not hasattr(select, "poll"):
+        return True  # bytes of TLS need not be bytes of HTTP: a session ticket, say
+    poller = select.poll()
+    poller.register(transport.get_extra_info("socket"), select.POLLIN)
+    return not poller.poll(0)
 
 
 def _open_socket(policy: TargetPolicy, addr_info: AddrInfoType) -> socket.socket:
@@ -146,7 +159,6 @@ def open_session(settings: Settings, policy: TargetPolicy) -> ClientSession:
     """
     return ClientSession(
         connector=GuardedConnector(policy),
-        request_class=CleanRequest,
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,

@@ -8,13 +8,11 @@ from streamproxy.protocol.heads import Ask
 from streamproxy.protocol.media_types import container_of, detect_type, moov_at_end
 from streamproxy.protocol.ranges import IntRange
 from streamproxy.targets.links import Link
-from streamproxy.upstream.client import Upstream, UpstreamClient
+from streamproxy.upstream.client import UpstreamClient
 from streamproxy.upstream.resource import Limits, open_resource
 
 # Fits the first flight of a TCP connection, and shows the first boxes of an MP4.
 PROBE_LENGTH = 8 * 1024
-# A body no longer than this is read to its end, so that its connection can be kept.
-MAX_PROBE_READ = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +44,11 @@ async def probe(client: UpstreamClient, link: Link, limits: Limits) -> Probe:
     """
     ask = Ask(ranges=(IntRange(0, PROBE_LENGTH - 1),), conditions={})
     try:
-        async with open_resource(client, link, ask, limits, always_peek=True) as resource:
+        async with open_resource(client, link, ask, limits, look=PROBE_LENGTH) as resource:
             plan, upstream = resource.plan, resource.upstream
-            first_bytes = await _read_start(upstream, plan.length)
     except RangeNotSatisfiable as exc:
         raise NotMedia("The file is empty.") from exc
-    media_type = resource.media_type or ""
+    media_type, first_bytes = resource.media_type or "", resource.first_bytes or b""
     container = container_of(detect_type(first_bytes) or media_type)
     fields = upstream.head.fields
     return Probe(
@@ -66,10 +63,3 @@ async def probe(client: UpstreamClient, link: Link, limits: Limits) -> Probe:
         last_modified=field_value(fields, "Last-Modified"),
         moov_at_end=moov_at_end(first_bytes) if container == "mp4" else None,
     )
-
-
-async def _read_start(upstream: Upstream, length: int | None) -> bytes:
-    """Return the start of a body; all of it where it is short enough to be read to its end."""
-    declared = upstream.head.content_length
-    wanted = PROBE_LENGTH if declared is None or declared > MAX_PROBE_READ else declared
-    return await upstream.peek(wanted if length is None else max(wanted, length))

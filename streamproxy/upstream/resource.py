@@ -18,6 +18,9 @@ from streamproxy.protocol.plan import ResponsePlan, plan_response, should_ask_ag
 from streamproxy.targets.links import Link
 from streamproxy.upstream.client import Upstream, UpstreamClient
 
+# Bytes; a body no longer than this is looked at whole, so that its connection can be kept.
+_MAX_LOOK = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -39,28 +42,31 @@ class Resource:
 
     :param media_type: the Content-Type to send; None for a 304, which has no content.
     :param filename: the name of the file, where one is known.
+    :param first_bytes: what the representation begins with; None where that was not seen.
     """
 
     upstream: Upstream
     plan: ResponsePlan
     media_type: str | None
     filename: str | None
+    first_bytes: bytes | None
 
 
 @asynccontextmanager
 async def open_resource(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, *, always_peek: bool = False
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, *, look: int = 0
 ) -> AsyncIterator[Resource]:
     """Open what *link* leads to, for the time of the context.
 
-    :param always_peek: look at the first bytes also where the declared type is believed.
+    :param look: how many first bytes to look at, in any case; else only those that a type
+        that says nothing makes necessary.
     :raises ProxyError: policy refuses, the site fails, or what it sends is no media.
     """
     try:
         async with asyncio.timeout(limits.head_timeout):
             upstream, plan = await _open_planned(client, link, ask, limits)
             try:
-                resource = await _identify(upstream, plan, always_peek=always_peek)
+                resource = await _identify(upstream, plan, look)
             except BaseException:
                 upstream.release()
                 raise
@@ -90,17 +96,24 @@ async def _open_planned(
     return upstream, plan
 
 
-async def _identify(upstream: Upstream, plan: ResponsePlan, *, always_peek: bool) -> Resource:
+async def _identify(upstream: Upstream, plan: ResponsePlan, look: int) -> Resource:
     """Find the type and the name of what the plan will send."""
     fields = upstream.head.fields
     filename = find_filename(field_value(fields, "Content-Disposition"), upstream.link.path)
     if plan.status == 304:
-        return Resource(upstream, plan, None, filename)
+        return Resource(upstream, plan, None, filename, None)
     declared = field_value(fields, "Content-Type")
     # The body of an upstream that sends the whole begins at its first byte, also where
     # the plan then skips to another one.
     begins_at_start = plan.first_pos == plan.skip and upstream.head.content_coding is None
     first_bytes = None
-    if begins_at_start and (always_peek or says_nothing(declared)):
-        first_bytes = await upstream.peek(SNIFF_LENGTH)
-    return Resource(upstream, plan, decide_media_type(declared, filename, first_bytes), filename)
+    if begins_at_start and (look or says_nothing(declared)):
+        length = _look_length(upstream, look) if look else SNIFF_LENGTH
+        first_bytes = await upstream.peek(length)
+    media_type = decide_media_type(declared, filename, first_bytes)
+    return Resource(upstream, plan, media_type, filename, first_bytes)
+
+
+def _look_length(upstream: Upstream, look: int) -> int:
+    complete = upstream.head.content_length
+    return look if complete is None or complete > _MAX_LOOK else complete

@@ -382,10 +382,15 @@ class TestKeptConnections:
             await Honest()(exchange)
             await exchange.send(surplus)
 
+        async def one(start: int) -> None:
+            got = await proxy.stream(upstream.link(), f"{start}-{start + 9}")
+            assert (got.status, await got.read()) == (206, CONTENT[start : start + 10])
+
         async with raw_upstream(answer, keep_alive=True) as upstream:
             for start in range(0, 100, 10):
-                got = await proxy.stream(upstream.link(), f"{start}-{start + 9}")
-                assert (got.status, await got.read()) == (206, CONTENT[start : start + 10])
+                await one(start)
+            for _ in range(3):  # several kept connections at once, none of them clean
+                await asyncio.gather(*map(one, range(0, 200, 10)))
 
     async def test_connection_that_died_meanwhile_is_replaced(self, proxy: Proxy) -> None:
         async with raw_upstream(Honest()) as upstream:  # closes without saying so
