@@ -122,15 +122,14 @@ _STATUS_HINTS = {
     429: "The site asks to slow down: wait a little and try again.",
 }
 # Failures that a person, or a player, can tell apart and act on; the rest is a bad gateway.
-_PASSED_STATUSES = frozenset({403, 404, 410, 412, 429, 503})
+_PASSED_STATUSES = frozenset({403, 404, 410, 429, 503})
 _RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class UpstreamStatus(ProxyError):
     """The site answered, but refused or failed.
 
-    403, 404, 410, 429 and 503 are passed on as they came, also 412 to a client that set
-    the precondition; any other failure is 502.
+    403, 404, 410, 429 and 503 are passed on as they came; any other failure is 502.
 
     :param status: the upstream's status code.
     :param retry_after: the upstream's Retry-After field, where it sent one.

@@ -2,10 +2,11 @@
 
 import logging
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from streamproxy.handlers.limits import limits_of
 from streamproxy.keys import CLIENT, LINK, MAX_SIZE, RESPONSE_FIELDS, TRANSFER
+from streamproxy.protocol.fields import SECURITY_FIELDS
 from streamproxy.protocol.filenames import content_disposition
 from streamproxy.protocol.heads import read_ask
 from streamproxy.relay.body import relay_response
@@ -14,12 +15,6 @@ from streamproxy.relay.transfer import Transfer
 from streamproxy.upstream.resource import Resource, open_resource
 
 logger = logging.getLogger(__name__)
-
-# What a stranger's server sends can neither be taken for a page nor act as one.
-_SECURITY_FIELDS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; media-src 'self'; img-src 'self'",
-}
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -48,8 +43,11 @@ async def stream(request: web.Request) -> web.StreamResponse:
 def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
     """Build the head of the response by hand, from the plan and from nothing else."""
     plan = resource.plan
-    fields = {**request.get(RESPONSE_FIELDS, {}), **plan.fields, **_SECURITY_FIELDS}
+    fields = {**request.get(RESPONSE_FIELDS, {}), **plan.fields, **SECURITY_FIELDS}
     if resource.media_type is not None:
         fields["Content-Type"] = resource.media_type
         fields["Content-Disposition"] = content_disposition(resource.filename)
-    return web.StreamResponse(status=plan.status, headers=fields)
+    response = web.StreamResponse(status=plan.status, headers=fields)
+    if plan.length is None and request.version < HttpVersion11:
+        response.force_close()  # nothing else ends the body; aiohttp would keep the connection
+    return response

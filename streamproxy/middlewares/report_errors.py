@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.errors import MissingUrl, ProxyError
 from streamproxy.keys import RESPONSE_FIELDS
+from streamproxy.protocol.fields import SECURITY_FIELDS
 from streamproxy.relay.presence import ClientGone
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ def _render(request: web.Request, error: ProxyError) -> web.Response:
         "upstream_status": error.upstream_status,
         "retryable": error.retryable,
     }
-    fields = {"Cache-Control": "no-store", **request.get(RESPONSE_FIELDS, {})}
+    own = {"Cache-Control": "no-store", **SECURITY_FIELDS}
+    fields = own | request.get(RESPONSE_FIELDS, {})
     if request.match_info.route.name == "validate":
         # The question was answered: no, it does not play. Unless there was no question.
         status = error.status if isinstance(error, MissingUrl) else 200

@@ -13,13 +13,19 @@ from multidict import MultiMapping
 
 # A value with a control character or a byte beyond ASCII is dropped rather than passed
 # on: no field in the lists needs one, and it could split a response or fail to encode.
-_CLEAN_VALUE = re.compile(r"[\x20-\x7e]+")
+_CLEAN_VALUE = re.compile(r"[\t\x20-\x7e]+")
 _ENTITY_TAG = re.compile(r'(W/)?"[\x21\x23-\x7e]*"')
 
 CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since")
 # Those that a 304 answers, and those that a 412 answers (RFC 9110, sections 15.4.5, 15.5.13).
 NOT_MODIFIED_CONDITIONS = CONDITIONS[:2]
 PRECONDITIONS = CONDITIONS[2:]
+
+# What a stranger's server sends can neither be taken for a page nor act as one.
+SECURITY_FIELDS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; media-src 'self'; img-src 'self'",
+}
 
 _METADATA = ("Last-Modified", "Cache-Control", "Expires", "Age")
 

@@ -271,8 +271,9 @@ def _refusal(ask: Ask, head: UpstreamHead, sent: RangeSpec | None) -> ProxyError
     """Return the error for a status that brings no representation."""
     if head.status == 416 and sent is not None:
         return RangeNotSatisfiable(_unsatisfiable_length(ask, head))
-    if head.status == 412 and ask.conditions.keys().isdisjoint(PRECONDITIONS):
-        return UpstreamProtocol("The site refuses on a condition that was not set.")
     if head.status == 304:
         return UpstreamProtocol("The site answers a condition that was not set.")
-    return UpstreamStatus(head.status, retry_after=field_value(head.fields, "Retry-After"))
+    error = UpstreamStatus(head.status, retry_after=field_value(head.fields, "Retry-After"))
+    if head.status == 412 and not ask.conditions.keys().isdisjoint(PRECONDITIONS):
+        error.status = 412
+    return error

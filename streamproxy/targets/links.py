@@ -142,9 +142,10 @@ def _parse_scheme(link: bytes) -> str:
 
 
 def _parse_userinfo(userinfo: bytes) -> str:
-    if not _USERINFO.fullmatch(userinfo) or userinfo.startswith(b":"):
+    user, colon, password = userinfo.partition(b":")
+    # Without a password it is more likely a host that the link only pretends to lead to.
+    if not user or not colon or not _USERINFO.fullmatch(userinfo):
         raise InvalidUrl("The part of the link before @ is not a user's name and password.")
-    user, _, password = userinfo.partition(b":")
     pair = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
     return f"Basic {b64encode(pair).decode('ascii')}"
 
@@ -183,7 +184,7 @@ def _parse_name(name: bytes) -> str:
     if len(host) > 254 or not all(_LABEL.fullmatch(label) for label in labels):
         raise InvalidUrl("The link's host name is missing or not valid.")
     if _ends_in_number(host):
-        is_canonical = len(labels) == 4 and not host.endswith(".")
+        is_canonical = name.isascii() and len(labels) == 4 and not host.endswith(".")
         if not is_canonical or not all(_OCTET.fullmatch(o) and int(o) < 256 for o in labels):
             raise InvalidUrl("A numeric host must be four decimal numbers, as in 192.0.2.1.")
     return host

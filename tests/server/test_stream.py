@@ -1,5 +1,7 @@
 """What a client gets from honest upstreams: the right bytes, and a head that says which."""
 
+import asyncio
+
 import pytest
 from proxies import Proxy, StartProxy
 from upstreams import CONTENT, MP4_START, Exchange, Honest, raw_upstream, response
@@ -18,7 +20,7 @@ SIZE = len(CONTENT)
         pytest.param("-5", SIZE - 5, SIZE - 1, id="suffix"),
         pytest.param(f"-{SIZE + 1}", 0, SIZE - 1, id="suffix-longer-than-body"),
         pytest.param(f"1000-{10**30}", 1000, SIZE - 1, id="clamped"),
-        pytest.param("0-99, 50-149,150-199", 0, 199, id="joined"),
+        pytest.param("0-99, 50-149\t,150-199", 0, 199, id="joined"),
         pytest.param(f"500-,-{SIZE}", 0, SIZE - 1, id="joined-with-suffix"),
     ],
 )
@@ -288,3 +290,18 @@ async def test_server_that_refuses_ranges_is_asked_for_the_whole(proxy: Proxy, s
         got = await proxy.stream(upstream.link(), "7-9")
         assert (got.status, await got.read()) == (206, CONTENT[7:10])
         assert (await proxy.validate(upstream.link()))["supports_range"] is False
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+async def test_client_of_http_1_0_gets_an_end_to_a_body_of_unknown_length(
+    proxy: Proxy, connection: str
+) -> None:
+    body = response("200 OK", {"Content-Type": "video/mp4"}, b"first")
+    async with raw_upstream(body) as upstream:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        target = proxy.url("/stream", upstream.link()).partition(str(proxy.port))[2]
+        writer.write(f"GET {target} HTTP/1.0\r\nConnection: {connection}\r\n\r\n".encode())
+        received = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    assert received.endswith(b"\r\n\r\nfirst")
+    assert b"Transfer-Encoding" not in received
