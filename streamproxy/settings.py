@@ -272,7 +272,7 @@ def _checked(setting: Field[Any], given: Any) -> Any:
     rules = setting.metadata
     try:
         value = rules["parse"](given.strip()) if isinstance(given, str) else given
-    except ValueError:
+    except (ValueError, OverflowError):
         value = None
     if not isinstance(value, rules["type"]) or not rules["check"](value):
         allowed = rules["allowed"]

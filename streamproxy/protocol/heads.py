@@ -50,7 +50,8 @@ class Ask:
 def read_ask(fields: MultiMapping[str]) -> Ask:
     """Read what a client asked from the fields of its request.
 
-    A Range that is malformed, repeated or in another unit is ignored, and If-Range with it.
+    A Range that is malformed, repeated or in another unit is ignored, and If-Range with it;
+    so is a Range whose If-Range cannot be read.
 
     Source: RFC 9110, sections 13.1.5 and 14.2.
     """
@@ -60,8 +61,10 @@ def read_ask(fields: MultiMapping[str]) -> Ask:
             ranges = parse_range(value)
         except InvalidRange:
             ranges = None
-    if_range = field_value(fields, "If-Range") if ranges else None
-    return Ask(ranges=ranges, if_range=if_range, conditions=conditions(fields))
+    if_range = field_value(fields, "If-Range")
+    if if_range is None and "If-Range" in fields:
+        ranges = None  # a condition that cannot be read is not taken to hold
+    return Ask(ranges=ranges, if_range=if_range if ranges else None, conditions=conditions(fields))
 
 
 def upstream_fields(ask: Ask, sent: RangeSpec | None) -> dict[str, str]:

@@ -161,7 +161,7 @@ def _plan_from_part(
     """Believe the part that the upstream sends only where it is the part asked for."""
     claimed = _claimed_range(head)
     if sent is None:
-        if claimed.first_pos or claimed.length != claimed.complete_length:
+        if claimed.length != claimed.complete_length:
             raise UpstreamProtocol("The site sends a part of the file without being asked.")
         return _plan_from_whole(ask, head, claimed.complete_length, max_skip)
     if ask.if_range is not None and not _may_be_version(ask.if_range, head):
@@ -204,7 +204,8 @@ def _check_whole(head: UpstreamHead) -> None:
             claimed = parse_content_range(value)
         except InvalidRange:
             continue  # it has no meaning in a 200 (RFC 9110, section 14.4)
-        if claimed.first_pos or claimed.length != claimed.complete_length:
+        is_whole = claimed.length == claimed.complete_length
+        if not is_whole or head.content_length not in (None, claimed.length):
             raise UpstreamProtocol("The site calls a part of the file the whole.")
 
 

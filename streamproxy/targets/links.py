@@ -12,7 +12,7 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from urllib.parse import unquote_to_bytes, urljoin
+from urllib.parse import unquote_to_bytes
 
 from yarl import URL
 
@@ -85,11 +85,12 @@ class Link:
 def parse_link(text: str | bytes) -> Link:
     """Parse what a person pasted, or what a site redirects to.
 
+    :param text: bytes, or text in which surrogates stand for bytes that are no UTF-8 (PEP 383).
+
     :raises InvalidUrl: not a URL with a host, or one that could be read in two ways.
     :raises UnsupportedScheme: neither http nor https.
     """
-    link = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-    link = link.strip(b" \t\r\n\f")
+    link = (_encode(text) if isinstance(text, str) else text).strip(b" \t\r\n\f")
     if len(link) > MAX_LINK_LENGTH:
         raise InvalidUrl(f"The link is longer than {MAX_LINK_LENGTH} bytes.")
     if _FORBIDDEN.search(link):
@@ -120,13 +121,53 @@ def join_link(base: Link, location: str) -> Link:
 
     Source: RFC 9110, section 10.2.2; RFC 3986, section 5.
     """
-    location = location.strip(" \t")
-    if not _SCHEME.match(location.encode("utf-8", "surrogateescape")):
-        location = urljoin(f"{base.origin}{base.target}", location)
-    link = parse_link(location)
+    location = location.strip(" \t").partition("#")[0]
+    link = parse_link(_resolve(base, location))
     if link.authorization is None and link.origin == base.origin:
         return Link(link.scheme, link.host, link.port, link.target, base.authorization)
     return link
+
+
+def _resolve(base: Link, reference: str) -> str:
+    """Return the absolute form of a reference without a fragment.
+
+    Source: RFC 3986, section 5.2. urllib's urljoin drops empty parameters and queries,
+    and control characters; here every byte stays, or is refused later.
+    """
+    if _SCHEME.match(_encode(reference)):
+        return reference
+    if reference.startswith("//"):
+        return f"{base.scheme}:{reference}"
+    if reference.startswith("/"):
+        return f"{base.origin}{reference}"
+    if not reference:
+        return f"{base.origin}{base.target}"
+    if reference.startswith("?"):
+        return f"{base.origin}{base.path}{reference}"
+    path, mark, query = reference.partition("?")
+    folder = base.path.rpartition("/")[0]
+    return f"{base.origin}{_remove_dot_segments(f'{folder}/{path}')}{mark}{query}"
+
+
+def _remove_dot_segments(path: str) -> str:
+    """Return a path that begins with a slash without its . and .. (RFC 3986, section 5.2.4)."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            kept = kept[:-1]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as exc:
+        raise InvalidUrl("The link contains a character that cannot be encoded.") from exc
 
 
 def _parse_scheme(link: bytes) -> str:

@@ -1,0 +1,195 @@
+"""The house: imports point down only, and no room grows beyond what can be read at once."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import streamproxy
+
+ROOT = Path(streamproxy.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+# From the bottom up: a room may import those of a lower rank, and its own modules.
+RANKS = {
+    "version": 0,
+    "assets": 0,
+    "errors": 0,
+    "settings": 1,
+    "protocol": 2,
+    "targets": 2,
+    "upstream": 3,
+    "relay": 4,
+    "keys": 5,
+    "middlewares": 6,
+    "handlers": 6,
+    "app": 7,
+    "demo": 8,
+    "logs": 8,
+    "": 8,  # the package itself: its public names
+    "__main__": 9,
+}
+# Pure rooms decide and do nothing else: all they may import beyond the rooms below them.
+PURE = {
+    "protocol": {
+        "base64",
+        "collections",
+        "dataclasses",
+        "email",
+        "enum",
+        "functools",
+        "multidict",
+        "re",
+        "typing",
+        "unicodedata",
+        "urllib",
+    },
+    "targets": {"base64", "dataclasses", "enum", "ipaddress", "re", "urllib", "yarl"},
+}
+MAX_FUNCTION_LINES = 60
+MAX_MODULE_LINES = 300
+IMPORT_TIMEOUT_S = 30
+
+
+def module_name(path: Path) -> str:
+    """Return the module's name below the package, such as ``protocol.plan``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def room(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports, in whatever part of it."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path.name} has a relative import"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from names & MODULES or {node.module or ""}
+
+
+def own_imports(path: Path) -> set[str]:
+    """Return the modules of this package that a file imports, named below it."""
+    found = (name for name in imports(path) if name.partition(".")[0] == "streamproxy")
+    return {name.removeprefix("streamproxy").removeprefix(".") for name in found}
+
+
+MODULES = {f"streamproxy.{module_name(path)}".removesuffix(".") for path in FILES}
+each_file = pytest.mark.parametrize(
+    "path", FILES, ids=lambda path: module_name(path) or "(package)"
+)
+
+
+@each_file
+def test_every_room_has_a_rank(path: Path) -> None:
+    assert room(module_name(path)) in RANKS
+
+
+@each_file
+def test_imports_point_down_only(path: Path) -> None:
+    own = room(module_name(path))
+
+    upward = [
+        name for name in own_imports(path) if room(name) != own and RANKS[room(name)] >= RANKS[own]
+    ]
+
+    assert upward == []
+
+
+def test_imports_go_in_no_circle() -> None:
+    graph = {module_name(path): own_imports(path) - {module_name(path)} for path in FILES}
+
+    assert tuple(TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_room_imports_nothing_that_acts(name: str) -> None:
+    found = {
+        imported.partition(".")[0]
+        for path in (ROOT / name).glob("*.py")
+        for imported in imports(path)
+    }
+
+    assert found - {"streamproxy"} <= PURE[name]
+    assert found.isdisjoint({"aiohttp", "asyncio", "time", "datetime", "socket", "os"})
+
+
+@each_file
+def test_module_can_be_read_at_once(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES
+
+
+@each_file
+def test_function_does_one_thing(path: Path) -> None:
+    too_long = [
+        node.name
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES
+    ]
+
+    assert too_long == []
+
+
+def undocumented(node: ast.AST, prefix: str = "") -> Iterator[str]:
+    """Yield the public functions, classes and methods below *node* that say nothing."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        if child.name.startswith("_"):
+            continue
+        if ast.get_docstring(child) is None:
+            yield prefix + child.name
+        if isinstance(child, ast.ClassDef):
+            yield from undocumented(child, f"{prefix}{child.name}.")
+
+
+@each_file
+def test_everything_public_says_what_it_is_for(path: Path) -> None:
+    tree = ast.parse(path.read_bytes())
+
+    assert ast.get_docstring(tree)
+    assert list(undocumented(tree)) == []
+
+
+# A package in whose place nothing is imported: else every module would come after all others.
+IMPORT_ALONE = """
+import importlib, sys, types
+name, folder = sys.argv[1:]
+if name != "streamproxy":
+    package = sys.modules["streamproxy"] = types.ModuleType("streamproxy")
+    package.__path__ = [folder]
+importlib.import_module(name)
+"""
+
+
+def import_alone(name: str) -> str:
+    """Import a module in a fresh interpreter; return what went wrong."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IMPORT_ALONE, name, str(ROOT)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=IMPORT_TIMEOUT_S,
+    )
+    return done.stderr or ("" if done.returncode == 0 else f"exit status {done.returncode}")
+
+
+def test_every_module_imports_alone_and_without_warnings() -> None:
+    names = sorted(MODULES)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        problems = dict(zip(names, pool.map(import_alone, names), strict=True))
+
+    assert {name: problem for name, problem in problems.items() if problem} == {}
