@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from decimal import Decimal
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -31,8 +32,7 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", text.strip().lower(), re.ASCII)
     if match is None or match[2] not in _SIZE_UNITS:
         raise ValueError(text)
-    number = float(match[1]) if "." in match[1] else int(match[1])
-    return int(number * _SIZE_UNITS[match[2]])
+    return int(Decimal(match[1]) * _SIZE_UNITS[match[2]])
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -272,7 +272,7 @@ def _checked(setting: Field[Any], given: Any) -> Any:
     rules = setting.metadata
     try:
         value = rules["parse"](given.strip()) if isinstance(given, str) else given
-    except (ValueError, OverflowError):
+    except ValueError:
         value = None
     if not isinstance(value, rules["type"]) or not rules["check"](value):
         allowed = rules["allowed"]

@@ -3,27 +3,24 @@
 import { routeFor } from "./links.js";
 
 /**
- * Ask the proxy about a link and return its verdict.
+ * Ask the proxy about a link and return its verdict, or null once *signal* is aborted.
  *
- * A proxy that cannot be reached, or an answer that is none, is a verdict as well, with a code of the page's own:
+ * A proxy out of reach, or an answer that is none, is a verdict as well, with a code of the page's own:
  * the caller has one way to show what failed.
- *
- * @throws {DOMException} AbortError, and nothing else.
  */
 export async function validate(link, signal) {
+  const verdict = await ask(routeFor("api/validate", link), signal);
+  return signal.aborted ? null : verdict;
+}
+
+async function ask(address, signal) {
   let response;
   try {
-    response = await fetch(routeFor("api/validate", link), { signal, cache: "no-store" });
+    response = await fetch(address, { signal, cache: "no-store" });
   } catch {
-    signal.throwIfAborted();
     return failure("proxy_unreachable");
   }
-  let verdict;
-  try {
-    verdict = await response.json();
-  } catch {
-    signal.throwIfAborted();
-  }
+  const verdict = await response.json().catch(() => null);
   return typeof verdict?.valid === "boolean" ? verdict : failure("bad_answer", { proxy_status: response.status });
 }
 

@@ -15,7 +15,7 @@ export function fillWords(root, words) {
     element.textContent = words[element.dataset.text];
   }
   for (const element of root.querySelectorAll("[data-label]")) {
-    element.setAttribute("aria-label", words[element.dataset.label]);
+    element.ariaLabel = words[element.dataset.label];
   }
   for (const element of root.querySelectorAll("[data-placeholder]")) {
     element.placeholder = words[element.dataset.placeholder];

@@ -9,10 +9,11 @@ import { Player } from "./player.js";
 import { ProblemPanel } from "./problem.js";
 import { RecentView } from "./recent.js";
 import { RecentLinks, openStorage } from "./store.js";
-import { phrase, text } from "./strings.js";
+import { locale, phrase, text } from "./strings.js";
 
 const SLOW_CHECK_MS = 4000;
 
+document.documentElement.lang = locale;
 fillWords(document, text);
 showKeys(byId("keys"));
 
@@ -30,8 +31,7 @@ function idle() {
 
 /** Show one of the views idle, checking, ready and problem. */
 function show(view) {
-  document.body.dataset.view = view;
-  document.body.classList.toggle("opened", view !== "idle");
+  document.body.className = view === "idle" ? "" : `opened is-${view}`;
   byId("screen").hidden = view !== "checking" && view !== "ready";
   byId("details").hidden = view !== "ready";
   byId("cancel").hidden = view !== "checking";
@@ -65,7 +65,7 @@ function reset() {
 function submit(pasted) {
   const link = parseLink(pasted);
   if (link === "") {
-    field.setAttribute("aria-invalid", "true");
+    field.ariaInvalid = "true";
     field.focus();
     say(text.linkMissing);
     return;
@@ -74,11 +74,11 @@ function submit(pasted) {
   // The same link once more is no new entry in the history.
   const method = readQuery(location.search).link === link ? "replaceState" : "pushState";
   history[method](null, "", address);
-  open(link, 0, { takesFocus: true });
+  openLink(link, 0, { takesFocus: true });
 }
 
 function retry() {
-  open(opening.link, opening.startAt, { takesFocus: true });
+  openLink(opening.link, opening.startAt, { takesFocus: true });
 }
 
 /**
@@ -86,21 +86,18 @@ function retry() {
  *
  * With *takesFocus* the keyboard follows to what comes of it: right after a person's act, not when a page opens.
  */
-async function open(link, startAt, { takesFocus = false } = {}) {
+async function openLink(link, startAt, { takesFocus = false } = {}) {
   opening.abort.abort();
   opening = { ...idle(), link, startAt, takesFocus };
   player.close();
   field.value = link;
-  field.removeAttribute("aria-invalid");
+  field.ariaInvalid = null;
   document.title = text.appName;
   recent.mark(link);
   const verdict = await check(text.checking);
-  if (verdict === null) {
-    return;
-  }
-  if (verdict.valid) {
+  if (verdict?.valid) {
     play(verdict);
-  } else {
+  } else if (verdict) {
     fail(verdict);
   }
 }
@@ -111,17 +108,9 @@ async function check(message) {
   show("checking");
   say(message);
   const slow = setTimeout(() => say(text.checkingSlowly), SLOW_CHECK_MS);
-  try {
-    const verdict = await validate(link, signal);
-    return signal.aborted ? null : verdict;
-  } catch (error) {
-    if (error.name === "AbortError") {
-      return null;
-    }
-    throw error;
-  } finally {
-    clearTimeout(slow);
-  }
+  const verdict = await validate(link, signal);
+  clearTimeout(slow);
+  return verdict;
 }
 
 function play(verdict) {
@@ -164,10 +153,9 @@ async function explain({ code, position }) {
   opening.startAt = position;
   opening.takesFocus = byId("stage").contains(document.activeElement);
   const verdict = await check(text.askingAgain);
-  if (verdict === null) {
-    return;
+  if (verdict) {
+    fail(verdict.valid ? failure(code, { retryable: code !== "media_unsupported" }) : verdict);
   }
-  fail(verdict.valid ? failure(code, { retryable: code !== "media_unsupported" }) : verdict);
 }
 
 function openFromAddress() {
@@ -175,7 +163,7 @@ function openFromAddress() {
   if (link === "") {
     reset();
   } else {
-    open(link, startAt);
+    openLink(link, startAt);
   }
 }
 
@@ -183,7 +171,12 @@ byId("open").addEventListener("submit", (event) => {
   event.preventDefault();
   submit(field.value);
 });
-field.addEventListener("input", () => field.removeAttribute("aria-invalid"));
+field.addEventListener("input", () => {
+  if (field.ariaInvalid) {
+    field.ariaInvalid = null;
+    say("");
+  }
+});
 byId("cancel").addEventListener("click", () => {
   const { link } = opening;
   reset();
@@ -215,7 +208,7 @@ player.addEventListener("moving", () => {
 });
 player.addEventListener("failed", (event) => explain(event.detail));
 
-bindKeys(player, () => document.body.dataset.view === "ready");
+bindKeys(player, () => document.body.classList.contains("is-ready"));
 window.addEventListener("popstate", openFromAddress);
 // A link pasted beside the field is meant for it.
 document.addEventListener("paste", (event) => {

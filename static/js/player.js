@@ -104,7 +104,7 @@ export class Player extends EventTarget {
 
   #onError() {
     const code = ERROR_CODES[this.#video.error?.code];
-    if (code && this.#address) {
+    if (code) {
       this.#tell("failed", { code, position: this.#video.currentTime || this.#startAt });
     }
   }
@@ -120,6 +120,9 @@ export class Player extends EventTarget {
   }
 
   #tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail }));
+    // Events come late: those of an address that was left are nobody's news.
+    if (this.#address) {
+      this.dispatchEvent(new CustomEvent(name, { detail }));
+    }
   }
 }

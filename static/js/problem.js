@@ -19,14 +19,8 @@ export class ProblemPanel {
     this.#copy.addEventListener("click", () => this.#copyAddress());
   }
 
-  /**
-   * Show a failed verdict.
-   *
-   * @param {number} position where playing goes on after a retry, in seconds
-   * @param {string} address the stream's, for a download or another player
-   * @param {string} name the file's, for a download
-   */
-  show(verdict, { position = 0, address, name }) {
+  /** Show a failed verdict; *position* is where a retry goes on, *address* the stream's, *name* the file's. */
+  show(verdict, { position, address, name }) {
     const { code, error, hint, upstream_status: upstreamStatus, proxy_status: proxyStatus } = verdict;
     const own = Object.hasOwn(explanations, code) ? explanations[code] : explanations.other;
     this.#title.textContent = problemTitle(code, upstreamStatus);

@@ -42,11 +42,12 @@ export class RecentView {
     this.render();
   }
 
-  /** Mark the link that is open. */
+  /** Mark the link that is open, without a new list: the focus may be in it. */
   mark(link) {
-    this.#openers.get(this.#current)?.removeAttribute("aria-current");
-    this.#openers.get(link)?.setAttribute("aria-current", "true");
     this.#current = link;
+    for (const [listed, open] of this.#openers) {
+      open.ariaCurrent = listed === link ? "true" : null;
+    }
   }
 
   render() {
@@ -58,22 +59,19 @@ export class RecentView {
     this.#clear.hidden = entries.length === 0;
     this.#more.hidden = shown.length === entries.length;
     this.#more.textContent = phrase.showMore(entries.length - shown.length);
+    this.mark(this.#current);
   }
 
   #makeRow({ link, title, at }) {
     const row = this.#row.content.firstElementChild.cloneNode(true);
-    const open = row.querySelector(".row-open");
-    const remove = row.querySelector(".row-remove");
+    const [open, remove] = row.querySelectorAll("button");
     const time = row.querySelector("time");
     row.querySelector(".row-title").textContent = title;
     // The host alone: the rest of a link may hold a token.
     row.querySelector(".row-host").textContent = describeLink(link).host;
     time.dateTime = new Date(at).toISOString();
     time.textContent = formatAge(at, Date.now());
-    remove.setAttribute("aria-label", phrase.remove(title));
-    if (link === this.#current) {
-      open.setAttribute("aria-current", "true");
-    }
+    remove.ariaLabel = phrase.remove(title);
     this.#openers.set(link, open);
     open.addEventListener("click", () => this.#onOpen(link));
     remove.addEventListener("click", () => this.#removeOne(link, title, row));

@@ -43,22 +43,14 @@ export class RecentLinks {
     this.replace(this.list().filter((entry) => entry.link !== link));
   }
 
-  /** Keep exactly these entries, or as many of the newest as fit. */
+  /** Keep exactly these entries, as far as there is room for them. */
   replace(entries) {
-    let kept = entries.slice(0, KEPT);
-    this.#entries = kept;
-    while (this.#storage) {
-      try {
-        this.#storage.setItem(KEY, JSON.stringify(kept));
-        this.#entries = kept;
-        return;
-      } catch {
-        if (kept.length === 0) {
-          // From here on the list lives as long as the page.
-          this.#storage = null;
-        }
-        kept = kept.slice(0, Math.floor(kept.length / 2));
-      }
+    this.#entries = entries.slice(0, KEPT);
+    try {
+      this.#storage?.setItem(KEY, JSON.stringify(this.#entries));
+    } catch {
+      // Full: from here on the list lives as long as the page.
+      this.#storage = null;
     }
   }
 }
@@ -72,5 +64,5 @@ function clean(stored) {
 
 function isEntry(entry) {
   return typeof entry?.link === "string" && URL.canParse(entry.link)
-    && typeof entry.title === "string" && Math.abs(entry.at) <= LAST_MOMENT;
+    && typeof entry.title === "string" && Number.isFinite(entry.at) && Math.abs(entry.at) <= LAST_MOMENT;
 }
