@@ -29,7 +29,9 @@ _ORIGIN = re.compile(r"\*|https?://[^/?#\s@]+")
 
 def parse_size(text: str) -> int:
     """Return the bytes that a text such as ``256KiB`` or ``10GiB`` stands for."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", text.strip().lower(), re.ASCII)
+    match = re.fullmatch(
+        r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([a-z]*)", text.strip().lower(), re.ASCII
+    )
     if match is None or match[2] not in _SIZE_UNITS:
         raise ValueError(text)
     return int(Decimal(match[1]) * _SIZE_UNITS[match[2]])
