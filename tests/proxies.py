@@ -69,3 +69,21 @@ async def serve(
     proxy = Proxy(site.port, client)
     stack.callback(proxy.close)
     return proxy
+
+
+async def code_of(proxy: Proxy, link: str, byte_range: str | None = None) -> tuple[int, str]:
+    """Return status and code of the problem that /stream answers with."""
+    got = await proxy.stream(link, byte_range)
+    problem = await got.json(content_type="application/problem+json")
+    assert set(problem) == {
+        *("type", "title", "status", "detail", "code", "hint", "upstream_status", "retryable"),
+    }
+    assert problem["status"] == got.status
+    return got.status, problem["code"]
+
+
+async def read_stream(proxy: Proxy, link: str) -> bytes:
+    """Read all that /stream sends of *link*; an error, or a cut, raises."""
+    got = await proxy.stream(link)
+    got.raise_for_status()
+    return await got.read()

@@ -276,6 +276,12 @@ def test_bad_value_of_the_environment_is_refused_like_any_other() -> None:
         Settings.from_environment({"STREAMPROXY_PORT": "http"})
 
 
+def test_text_is_taken_with_the_types_of_text() -> None:
+    assert Settings.parse(port="8080", allow_host="a.example") == Settings(
+        port=8080, allow_host=("a.example",)
+    )
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings().port = 1  # type: ignore[misc]  # that is the point

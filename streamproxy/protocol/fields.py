@@ -47,8 +47,8 @@ def entity_tag(fields: MultiMapping[str]) -> str | None:
 
 def conditions(fields: MultiMapping[str]) -> dict[str, str]:
     """Return the conditions of a request that are passed to the upstream."""
-    found = {name: field_value(fields, name) for name in CONDITIONS}
-    return {name: value for name, value in found.items() if value}
+    found = {name: ", ".join(fields.getall(name, ())) for name in CONDITIONS}
+    return {name: value for name, value in found.items() if _CLEAN_VALUE.fullmatch(value)}
 
 
 def metadata(fields: MultiMapping[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ def find_filename(content_disposition: str | None, path: str) -> str | None:
     :param path: the path of the URL, percent-encoded.
     """
     named = _named_by_field(content_disposition) if content_disposition else None
-    return clean_filename(named or unquote(path.rpartition("/")[2]))
+    return clean_filename(named or "") or clean_filename(unquote(path.rpartition("/")[2]))
 
 
 def _named_by_field(content_disposition: str) -> str | None:

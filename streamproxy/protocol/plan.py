@@ -75,14 +75,15 @@ def should_ask_again(ask: Ask, head: UpstreamHead, sent: RangeSpec | None) -> bo
     """Tell whether to ask once more, for the whole: the upstream mishandled the range.
 
     So do servers that refuse any range, those that call a range unsatisfiable that
-    exists, and those that send a part of a version which If-Range excludes.
+    exists, and those that do not look at If-Range: they send a part of a version that it
+    excludes, or find none where the whole was to be sent.
     """
     if sent is None:
         return False
     if head.status == 206:
         return ask.if_range is not None and not _may_be_version(ask.if_range, head)
     if head.status == 416:
-        return _unsatisfiable_length(ask, head) is None
+        return ask.if_range is not None or _unsatisfiable_length(ask, head) is None
     return head.status in _RANGE_REFUSED
 
 

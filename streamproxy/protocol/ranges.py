@@ -158,16 +158,14 @@ def forwardable_range(ranges: RangeSet) -> RangeSpec | None:
     ranges that no body can satisfy, and for numbers that servers get wrong.
     """
     spec = ranges[0] if len(ranges) == 1 else _join_specs(ranges)
-    match spec:
-        case SuffixRange(suffix_length=0) | None:
-            return None
-        case SuffixRange():
-            return spec if spec.suffix_length <= MAX_POS else IntRange(0)
-        case IntRange():
-            if spec.first_pos > MAX_POS:
-                return None
-            is_open = spec.last_pos is None or spec.last_pos > MAX_POS
-            return IntRange(spec.first_pos) if is_open else spec
+    if isinstance(spec, SuffixRange):
+        if spec.suffix_length > MAX_POS:
+            return IntRange(0)
+        return spec if spec.suffix_length else None
+    if spec is None or spec.first_pos > MAX_POS:
+        return None
+    is_open = spec.last_pos is None or spec.last_pos > MAX_POS
+    return IntRange(spec.first_pos) if is_open else spec
 
 
 def _join_specs(ranges: RangeSet) -> IntRange | None:

@@ -138,15 +138,14 @@ def _resolve(base: Link, reference: str) -> str:
         return reference
     if reference.startswith("//"):
         return f"{base.scheme}:{reference}"
-    if reference.startswith("/"):
-        return f"{base.origin}{reference}"
     if not reference:
         return f"{base.origin}{base.target}"
     if reference.startswith("?"):
         return f"{base.origin}{base.path}{reference}"
     path, mark, query = reference.partition("?")
-    folder = base.path.rpartition("/")[0]
-    return f"{base.origin}{_remove_dot_segments(f'{folder}/{path}')}{mark}{query}"
+    if not path.startswith("/"):
+        path = f"{base.path.rpartition('/')[0]}/{path}"
+    return f"{base.origin}{_remove_dot_segments(path)}{mark}{query}"
 
 
 def _remove_dot_segments(path: str) -> str:

@@ -160,6 +160,23 @@ class TestConditions:
             got = await proxy.stream(upstream.link(), "0-4", If_Range='"v1"')
             assert (got.status, await got.read()) == (200, b"new-versio")
 
+    async def test_416_of_an_upstream_that_ignores_if_range_is_not_believed(
+        self, proxy: Proxy
+    ) -> None:
+        async def answer(exchange: Exchange) -> None:
+            if exchange.field("Range"):
+                fields = {"Content-Range": "bytes */10", "Content-Length": "0"}
+                await exchange.send(response("416 Range Not Satisfiable", fields))
+            else:
+                fields = {"ETag": '"v2"', "Content-Type": "video/mp4", "Content-Length": "10"}
+                await exchange.send(response("200 OK", fields, b"new-versio"))
+
+        async with raw_upstream(answer) as upstream:
+            other = await proxy.stream(upstream.link(), "50-", If_Range='"v1"')
+            assert (other.status, await other.read()) == (200, b"new-versio")
+            same = await proxy.stream(upstream.link(), "50-", If_Range='"v2"')
+            assert (same.status, same.headers["Content-Range"]) == (416, "bytes */10")
+
 
 class TestMediaTypes:
     @pytest.mark.parametrize(
