@@ -104,9 +104,13 @@ async function openLink(link, startAt, { takesFocus = false } = {}) {
 
 /** Return the verdict about the open link, or null where another one was opened meanwhile. */
 async function check(message) {
-  const { link, abort: { signal } } = opening;
+  const { link, takesFocus, abort: { signal } } = opening;
   show("checking");
   say(message);
+  if (takesFocus) {
+    // A recent link may have been chosen far below.
+    byId("screen").scrollIntoView({ block: "nearest" });
+  }
   const slow = setTimeout(() => say(text.checkingSlowly), SLOW_CHECK_MS);
   const verdict = await validate(link, signal);
   clearTimeout(slow);

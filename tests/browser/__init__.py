@@ -1,0 +1,1 @@
+"""The page in a real browser: Chromium plays real files through a running streamproxy."""

@@ -1,0 +1,152 @@
+"""What fails is said: what, why, and what to do."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.async_api import Route, expect
+
+from streamproxy import errors
+
+from .upstream import Upstream, expired, stuck, willing
+from .viewer import Viewer
+
+
+def codes() -> Iterator[str]:
+    """Yield every code of the contract."""
+    yield errors.ProxyError.code
+    for kind in errors.ProxyError.__subclasses__():
+        yield kind.code
+
+
+async def test_web_page_is_no_video(viewer: Viewer, upstream: Upstream) -> None:
+    await viewer.visit()
+    await viewer.play(upstream.link("/page.html"))
+    await expect(viewer.problem.get_by_role("heading")).to_have_text("This link is not a video")
+    await expect(viewer.problem).to_contain_text("Code: not_media")
+    await expect(viewer.button("Try again")).to_be_visible()
+    await expect(viewer.video).to_be_hidden()
+    await expect(viewer.recent).to_have_count(0)
+
+
+async def test_refusal_of_the_site_is_named(viewer: Viewer, upstream: Upstream) -> None:
+    await viewer.visit()
+    await viewer.play(upstream.link("/forbidden/film.mp4"))
+    await expect(viewer.problem.get_by_role("heading")).to_have_text(
+        "The site refuses to give the file"
+    )
+    await expect(viewer.problem).to_contain_text("Code: upstream_status · The site answered 403")
+    # A link just written stays at hand to be corrected.
+    await expect(viewer.button("Play")).to_be_visible()
+
+
+async def test_other_scheme_is_refused(viewer: Viewer) -> None:
+    await viewer.visit()
+    await viewer.play("ftp://example.com/film.mp4")
+    await expect(viewer.problem).to_contain_text("Only http and https links can be played")
+
+
+async def test_trying_again_plays_what_works_again(viewer: Viewer, upstream: Upstream) -> None:
+    upstream.mood = expired
+    await viewer.visit(url=upstream.link("/clips/moov-first.mp4"), t="10")
+    await expect(viewer.problem).to_contain_text("The site answered 403")
+    upstream.mood = willing
+    await viewer.button("Retry from here (0:10)").click()
+    await viewer.sees_it_play(beyond=10)
+
+
+async def test_every_code_has_a_title_of_its_own(viewer: Viewer) -> None:
+    await viewer.visit()
+    titles = await viewer.page.evaluate(
+        """async (codes) => {
+            const { problemTitle } = await import("./static/js/strings.js");
+            return codes.map((code) => problemTitle(code, null));
+        }""",
+        [*codes(), "code_of_a_later_version", "constructor"],
+    )
+    *known, unknown, inherited = titles
+    assert len({*known, unknown}) == len(known) + 1
+    assert inherited == unknown
+
+
+async def test_verdict_is_shown_in_full(viewer: Viewer) -> None:
+    async def answer(route: Route) -> None:
+        verdict = {"valid": False, "code": "read_timeout", "error": "It <b>slept</b>."}
+        more = {"hint": "Wake it.", "upstream_status": None, "retryable": True}
+        await route.fulfill(json=verdict | more)
+
+    await viewer.page.route("**/api/validate?*", answer)
+    await viewer.visit()
+    await viewer.play("https://example.com/film.mp4")
+    for said in ("The site stopped answering", "It <b>slept</b>.", "Wake it.", "read_timeout"):
+        await expect(viewer.problem).to_contain_text(said)
+    await expect(viewer.button("Try again")).to_contain_class("primary")
+
+
+@pytest.mark.parametrize(
+    "body", ["<!doctype html>Sign in", "", "null", "[]", '{"status": "ok"}', '{"valid": "yes"}']
+)
+async def test_answer_that_is_no_verdict_is_said(
+    viewer: Viewer, complaints: list[str], body: str
+) -> None:
+    await viewer.page.route("**/api/validate?*", lambda route: route.fulfill(status=502, body=body))
+    await viewer.visit()
+    await viewer.play("https://example.com/film.mp4")
+    await expect(viewer.problem).to_contain_text("Something else answered for the proxy")
+    await expect(viewer.problem).to_contain_text("The proxy answered 502")
+    complaints.clear()
+
+
+async def test_proxy_out_of_reach_is_said(viewer: Viewer, complaints: list[str]) -> None:
+    await viewer.visit()
+    await viewer.page.context.set_offline(offline=True)
+    await viewer.play("https://example.com/film.mp4")
+    await expect(viewer.problem).to_contain_text("The proxy does not answer")
+    complaints.clear()
+
+
+async def test_file_that_browsers_cannot_play_can_be_downloaded(
+    viewer: Viewer, upstream: Upstream
+) -> None:
+    await viewer.visit()
+    await viewer.play(upstream.link("/broken.mp4"))
+    await expect(viewer.problem).to_contain_text("This browser cannot play the video")
+    async with viewer.page.expect_download() as download:
+        await viewer.page.get_by_role("link", name="Download").click()
+    assert (await download.value).suggested_filename == "broken.mp4"
+
+
+async def test_link_that_expires_while_it_plays_goes_on_later(
+    viewer: Viewer, upstream: Upstream, complaints: list[str]
+) -> None:
+    await viewer.visit()
+    await viewer.play(upstream.link("/paced/moov-first.mp4"))
+    await viewer.sees_it_play()
+    upstream.mood = expired
+    await viewer.video.evaluate("(video) => { video.currentTime = 15 }")
+    await expect(viewer.problem).to_contain_text("The site answered 403")
+    upstream.mood = willing
+    await viewer.button("Retry from here (0:15)").click()
+    await viewer.sees_it_play(beyond=15)
+    complaints.clear()
+
+
+async def test_interruption_of_a_link_that_works_is_told_apart(
+    viewer: Viewer, upstream: Upstream, complaints: list[str]
+) -> None:
+    await viewer.visit()
+    await viewer.play(upstream.link("/paced/moov-first.mp4"))
+    await viewer.sees_it_play()
+    upstream.mood = stuck
+    await viewer.video.evaluate("(video) => { video.currentTime = 15 }")
+    await expect(viewer.problem).to_contain_text("The video was interrupted")
+    await expect(viewer.button("Retry from here (0:15)")).to_be_visible()
+    complaints.clear()
+
+
+@pytest.mark.parametrize("pasted", ["", "   "])
+async def test_empty_field_asks_for_a_link(viewer: Viewer, pasted: str) -> None:
+    await viewer.visit()
+    await viewer.play(pasted)
+    await expect(viewer.page.get_by_text("Paste the link of a video first.")).to_be_visible()
+    await expect(viewer.field).to_be_focused()
+    await expect(viewer.field).to_have_attribute("aria-invalid", "true")
