@@ -79,12 +79,20 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def upstream(media: Path) -> AsyncIterator[Upstream]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def site(media: Path) -> AsyncIterator[Upstream]:
+    """Start the remote site; it outlives every page, which may ask until it is closed."""
     site = Upstream(media)
     async with served(site.app()) as origin:
         site.origin = origin
         yield site
+
+
+@pytest.fixture
+def upstream(site: Upstream) -> Upstream:
+    """Return the remote site in its usual mood."""
+    site.calm_down()
+    return site
 
 
 @asynccontextmanager
@@ -144,7 +152,7 @@ async def opened_context(browser: Browser, complaints: list[str]) -> AsyncIterat
     context.on(
         "console",
         lambda message: (
-            complaints.append(f"{message.type}: {message.text}")
+            complaints.append(f"{message.type} of {message.location['url']}: {message.text}")
             if message.type in {"error", "warning"}
             else None
         ),

@@ -38,10 +38,14 @@ class Upstream:
 
     def __init__(self, clips: Path) -> None:
         self.origin = ""
-        self.mood: Mood = willing
-        self.first_positions: list[int] = []
         self._clips = clips
         self._closing = asyncio.Event()
+        self.calm_down()
+
+    def calm_down(self) -> None:
+        """Forget what the last test did."""
+        self.mood: Mood = willing
+        self.first_positions: list[int] = []
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._in_a_mood])
