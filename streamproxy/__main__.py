@@ -1,26 +1,22 @@
 """The command line: settings, then the server."""
 
 import argparse
+import asyncio
 import os
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import Field, fields
 from typing import Any, NoReturn
-
-from aiohttp import web
 
 from streamproxy.app import create_app
 from streamproxy.demo import Demo
 from streamproxy.errors import SettingsError
 from streamproxy.logs import configure_logging
+from streamproxy.server import listen, raise_descriptor_limit, serve
 from streamproxy.settings import ENVIRONMENT_PREFIX, Settings
-from streamproxy.targets.links import MAX_LINK_LENGTH
 from streamproxy.version import __version__
-
-# A link inside ?url= is percent-encoded, and then has up to three times its length.
-_MAX_LINE_SIZE = 4 * MAX_LINK_LENGTH
-_MAX_FIELD_SIZE = 64 * 1024
 
 
 class _Parser(argparse.ArgumentParser):
@@ -67,24 +63,6 @@ def _shown_default(setting: Field[Any]) -> str:
     return f"{default // units[unit]}{unit}"
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Return sockets bound to every address of *host*, on one port.
-
-    :raises OSError: an address cannot be listened on.
-    """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    sockets: list[socket.socket] = []
-    try:
-        for family, _, _, _, address in dict.fromkeys(found):
-            bound = (address[0], sockets[0].getsockname()[1] if sockets else port)
-            sockets.append(socket.create_server(bound, family=family, backlog=1024))
-    except OSError:
-        for bound_socket in sockets:
-            bound_socket.close()
-        raise
-    return sockets
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the server until it is told to stop; return the exit status."""
     arguments = vars(make_parser().parse_args(argv))
@@ -108,26 +86,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     app = create_app(demo.permit(settings) if demo else settings)
     if demo:
         demo.attach(app)
-    web.run_app(
-        app,
-        sock=sockets,
-        print=lambda _: print(
-            f"streamproxy {__version__}: open {_address(sockets[0])}", flush=True
-        ),
-        access_log=None,
-        # aiohttp waits twice: for the handlers, then for those that it cancelled.
-        shutdown_timeout=settings.shutdown_grace / 2,
-        max_line_size=_MAX_LINE_SIZE,
-        max_field_size=_MAX_FIELD_SIZE,
-    )
+    raise_descriptor_limit(settings)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(app, sockets, lambda: _announce(sockets[0])))
     return 0
 
 
-def _address(bound: socket.socket) -> str:
-    """Return the address to open in a browser on this machine."""
+def _announce(bound: socket.socket) -> None:
+    """Print the address to open in a browser on this machine."""
     host, port = bound.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # shown, not bound
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    print(f"streamproxy {__version__}: open {address}", flush=True)
 
 
 if __name__ == "__main__":

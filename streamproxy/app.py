@@ -12,8 +12,9 @@ from streamproxy.handlers.health import health
 from streamproxy.handlers.page import add_slash, page, revalidate_static
 from streamproxy.handlers.stream import stream
 from streamproxy.handlers.validate import validate
-from streamproxy.keys import CLIENT, SETTINGS
+from streamproxy.keys import CLIENT, SETTINGS, STREAMS
 from streamproxy.middlewares import default_middlewares
+from streamproxy.relay.streams import Streams
 from streamproxy.settings import Settings
 from streamproxy.targets.policy import TargetPolicy
 from streamproxy.upstream.client import UpstreamClient
@@ -40,6 +41,8 @@ def create_app(
     chain = default_middlewares(settings) if middlewares is None else middlewares
     app = web.Application(middlewares=chain)
     app[SETTINGS] = settings
+    app[STREAMS] = Streams()
+    app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_upstream_client(settings, session))
     loader = jinja2.FileSystemLoader(asset_folder("templates"))
     aiohttp_jinja2.setup(app, loader=loader)
@@ -74,3 +77,7 @@ def _upstream_client(settings: Settings, lent: ClientSession | None) -> CleanupC
             await session.close()
 
     return context
+
+
+async def _end_streams(app: web.Application) -> None:
+    await app[STREAMS].drain(app[SETTINGS].shutdown_grace)

@@ -183,6 +183,26 @@ class TlsError(ProxyError):
     hint = "The certificate of the site is not valid; only its owner can mend that."
 
 
+class TooManyStreams(ProxyError):
+    """As many streams run as the owner permits."""
+
+    status = 503
+    code = "too_many_streams"
+    title = "Too many streams"
+    hint = "Wait until another stream has ended, and try again."
+    retryable = True
+
+
+class ShuttingDown(ProxyError):
+    """The server is about to stop and takes no new streams."""
+
+    status = 503
+    code = "shutting_down"
+    title = "The server is about to stop"
+    hint = "Try again in a moment: it is probably being restarted."
+    retryable = True
+
+
 class UpstreamProtocol(ProxyError):
     """The upstream broke the rules of HTTP, so that its bytes cannot be trusted."""
 
@@ -191,6 +211,10 @@ class UpstreamProtocol(ProxyError):
     title = "The site gave a broken answer"
     hint = "Try again; if it stays so, the site cannot be streamed from."
     retryable = True
+
+
+class UpstreamCut(UpstreamProtocol):
+    """The connection ended before the head of a response arrived."""
 
 
 class TooManyRedirects(ProxyError):

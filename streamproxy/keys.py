@@ -6,6 +6,7 @@ parts inside it. A middleware of one's own uses them too.
 
 from aiohttp import web
 
+from streamproxy.relay.streams import Streams
 from streamproxy.relay.transfer import Transfer
 from streamproxy.settings import Settings
 from streamproxy.targets.links import Link
@@ -13,6 +14,7 @@ from streamproxy.upstream.client import UpstreamClient
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
 CLIENT = web.AppKey("CLIENT", UpstreamClient)
+STREAMS = web.AppKey("STREAMS", Streams)
 SAMPLE_LINK = web.AppKey("SAMPLE_LINK", str)
 
 # The link to fetch: parsed and permitted. Set by validate_url.

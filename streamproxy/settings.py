@@ -45,6 +45,12 @@ def parse_endpoint(text: str) -> Endpoint:
     return ip_address(host.removeprefix("[").removesuffix("]")), int(port)
 
 
+def _parse_bool(text: str) -> bool:
+    return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
+        text.lower()
+    ]
+
+
 def _parse_pattern(text: str) -> str:
     if not _HOST_PATTERN.fullmatch(pattern := text.lower().removesuffix(".")):
         raise ValueError(text)
@@ -178,6 +184,34 @@ class Settings:
     )
     # Real links need two or three.
     max_redirects: int = _count(10, "redirects to follow", metavar="NUMBER", high=50)
+    # A request that a site dropped, or that met it busy; the time for the head stays the same.
+    retry_attempts: int = _count(
+        2, "times to ask again before the first byte", metavar="NUMBER", high=10
+    )
+    # With back-off about ten seconds of a site that does not come back at all.
+    resume_attempts: int = _count(
+        5, "times to resume a broken stream without progress in between", metavar="NUMBER", high=100
+    )
+    # Off: two versions of one length and one date could be mixed.
+    resume_without_validator: bool = _setting(
+        False,
+        "resume also where only length and Last-Modified agree",
+        metavar="true|false",
+        allowed="true or false",
+        parse=_parse_bool,
+    )
+    # Pausing a film for an evening is legitimate; a phone that lost its network is not.
+    client_stall_timeout: float = _seconds(3600.0, "time that a client may take no bytes")
+    # Also how long an idle connection is kept: aiohttp knows one limit for both.
+    header_timeout: float = _seconds(20.0, "time for a client to send the head of a request")
+    # Each takes two descriptors and, if its viewer is slow, about a megabyte.
+    max_streams: int = _count(
+        1024, "streams at a time; 0: any number", metavar="NUMBER", high=1_000_000
+    )
+    # Off: behind a reverse proxy all clients look like one.
+    max_streams_per_client: int = _count(
+        0, "streams of one client at a time; 0: any number", metavar="NUMBER", high=1_000_000
+    )
     # Long enough for a small range to finish, short enough for whoever waits.
     shutdown_grace: float = _seconds(10.0, "time that running streams get when the server stops")
     # Public addresses only, unless the owner names others.
@@ -274,7 +308,7 @@ def _checked(setting: Field[Any], given: Any) -> Any:
     rules = setting.metadata
     try:
         value = rules["parse"](given.strip()) if isinstance(given, str) else given
-    except ValueError:
+    except (ValueError, KeyError):
         value = None
     if not isinstance(value, rules["type"]) or not rules["check"](value):
         allowed = rules["allowed"]

@@ -4,14 +4,23 @@ import logging
 
 from aiohttp import HttpVersion11, web
 
-from streamproxy.handlers.limits import limits_of
-from streamproxy.keys import CLIENT, LINK, MAX_SIZE, RESPONSE_FIELDS, TRANSFER
+from streamproxy.handlers.limits import limits_of, resume_policy_of
+from streamproxy.keys import (
+    CLIENT,
+    LINK,
+    MAX_SIZE,
+    RESPONSE_FIELDS,
+    SETTINGS,
+    STREAMS,
+    TRANSFER,
+)
 from streamproxy.protocol.fields import SECURITY_FIELDS
 from streamproxy.protocol.filenames import content_disposition
 from streamproxy.protocol.heads import read_ask
 from streamproxy.relay.body import relay_response
 from streamproxy.relay.presence import client_presence
 from streamproxy.relay.transfer import Transfer
+from streamproxy.upstream.body import PlannedBody
 from streamproxy.upstream.resource import Resource, open_resource
 
 logger = logging.getLogger(__name__)
@@ -24,20 +33,22 @@ async def stream(request: web.Request) -> web.StreamResponse:
     if ask.ranges is not None:
         logger.info("Range request: bytes=%s", ",".join(map(str, ask.ranges[:10])))
     client = request.config_dict[CLIENT]
-    async with (
-        client_presence(request),
-        open_resource(client, link, ask, limits_of(request)) as resource,
-    ):
-        response = _head(request, resource)
-        await relay_response(
-            request,
-            response,
-            resource.upstream,
-            resource.plan,
-            request.get(TRANSFER) or Transfer(),
-            max_size=request.get(MAX_SIZE, 0),
-        )
-        return response
+    with request.config_dict[STREAMS].running():
+        async with (
+            client_presence(request),
+            open_resource(client, link, ask, limits_of(request)) as resource,
+            PlannedBody(client, link, resource, resume_policy_of(request)) as body,
+        ):
+            response = _head(request, resource)
+            await relay_response(
+                request,
+                response,
+                body,
+                request.get(TRANSFER) or Transfer(),
+                max_size=request.get(MAX_SIZE, 0),
+                stall_timeout=request.config_dict[SETTINGS].client_stall_timeout,
+            )
+            return response
 
 
 def _head(request: web.Request, resource: Resource) -> web.StreamResponse:

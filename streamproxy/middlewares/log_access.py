@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.errors import ProxyError
 from streamproxy.keys import LINK, TRANSFER
-from streamproxy.relay.presence import ClientGone
+from streamproxy.relay.presence import ClientGone, outcome_of_cancellation
 from streamproxy.relay.transfer import Outcome, Transfer
 
 logger = logging.getLogger(__name__)
@@ -37,12 +37,12 @@ def log_access() -> Middleware:
         except web.HTTPException as exc:
             status = exc.status
             raise
-        except ClientGone:
-            transfer.outcome = Outcome.CLIENT_GONE
+        except ClientGone as exc:
+            transfer.outcome = exc.outcome
             raise
         except asyncio.CancelledError:
-            is_gone = request.transport is None or request.transport.is_closing()
-            transfer.outcome = Outcome.CLIENT_GONE if is_gone else Outcome.SHUTDOWN
+            if transfer.outcome is Outcome.COMPLETE:  # not yet said by the relay
+                transfer.outcome = outcome_of_cancellation(request)
             raise
         finally:
             _log(request, status, transfer, time.monotonic() - started)
@@ -57,6 +57,8 @@ def _log(request: web.Request, status: int | None, transfer: Transfer, seconds: 
         outcome = transfer.code
     elif transfer.outcome is Outcome.UPSTREAM_FAILED:
         outcome = f"{outcome} ({transfer.code})"
+    if transfer.resumes:
+        outcome += f", resumed {transfer.resumes} times"
     link = request.get(LINK)
     logger.info(
         "%s %s%s from %s: status %s, %d bytes, %.3f s, %s",

@@ -160,7 +160,7 @@ def _plan_from_part(
     ask: Ask, head: UpstreamHead, sent: RangeSpec | None, max_skip: int
 ) -> ResponsePlan:
     """Believe the part that the upstream sends only where it is the part asked for."""
-    claimed = _claimed_range(head)
+    claimed = claimed_range(head)
     if sent is None:
         if claimed.length != claimed.complete_length:
             raise UpstreamProtocol("The site sends a part of the file without being asked.")
@@ -210,7 +210,7 @@ def _check_whole(head: UpstreamHead) -> None:
             raise UpstreamProtocol("The site calls a part of the file the whole.")
 
 
-def _claimed_range(head: UpstreamHead) -> ContentRange:
+def claimed_range(head: UpstreamHead) -> ContentRange:
     """Return the part that a 206 says it encloses, if it says so without contradiction."""
     if clean_type(field_value(head.fields, "Content-Type")) == "multipart/byteranges":
         raise UpstreamProtocol("The site sends several parts where one was asked for.")

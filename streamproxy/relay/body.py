@@ -4,6 +4,7 @@ After the head is sent there is no error response any more. If the body cannot b
 completed, the connection is aborted, so that no client takes a part for the whole.
 """
 
+import asyncio
 import logging
 import socket
 import struct
@@ -11,11 +12,10 @@ from collections.abc import Awaitable
 
 from aiohttp import HttpVersion11, web
 
-from streamproxy.errors import ProxyError, TooLarge, UpstreamProtocol
-from streamproxy.protocol.plan import ResponsePlan
-from streamproxy.relay.presence import ClientGone
+from streamproxy.errors import ProxyError, TooLarge
+from streamproxy.relay.presence import ClientGone, ClientStalled, outcome_of_cancellation
 from streamproxy.relay.transfer import Outcome, Transfer
-from streamproxy.upstream.client import Upstream
+from streamproxy.upstream.body import PlannedBody
 
 logger = logging.getLogger(__name__)
 
@@ -26,67 +26,58 @@ _LINGER_RESET = struct.pack("ii", 1, 0)
 async def relay_response(
     request: web.Request,
     response: web.StreamResponse,
-    upstream: Upstream,
-    plan: ResponsePlan,
+    body: PlannedBody,
     transfer: Transfer,
     *,
     max_size: int,
+    stall_timeout: float,
 ) -> None:
-    """Send the head of *response* and the body that *plan* describes.
+    """Send the head of *response* and all of *body*.
 
     A failure on the way is recorded in *transfer* and shown to the client as a cut.
 
     :param max_size: bytes that a body of unknown length may have; 0: any.
-    :raises ClientGone: the client has left.
+    :param stall_timeout: seconds that the client may take no bytes.
+    :raises ClientGone: the client has left, or taken no bytes for too long.
     """
     try:
-        await _write(response.prepare(request))
-        if request.method != "HEAD" and plan.has_body:
-            await _relay_body(response, upstream, plan, transfer, max_size=max_size)
-        await _write(response.write_eof())
+        await _write(response.prepare(request), stall_timeout)
+        if request.method != "HEAD" and response.status != 304:
+            while chunk := await body.read():
+                _check_size(transfer.bytes_sent + len(chunk), body, max_size)
+                await _write(response.write(chunk), stall_timeout)
+                transfer.bytes_sent += len(chunk)
+        await _write(response.write_eof(), stall_timeout)
     except ProxyError as exc:
         abort(request)
         is_too_large = isinstance(exc, TooLarge)
         transfer.outcome = Outcome.TOO_LARGE if is_too_large else Outcome.UPSTREAM_FAILED
         transfer.code = exc.code
         logger.warning("Stream cut after %d bytes: %s", transfer.bytes_sent, exc.detail)
+    except asyncio.CancelledError:
+        transfer.outcome = outcome_of_cancellation(request)
+        abort(request)
+        raise
     except BaseException:
         abort(request)
         raise
+    finally:
+        transfer.resumes = body.resumes
 
 
-async def _relay_body(
-    response: web.StreamResponse,
-    upstream: Upstream,
-    plan: ResponsePlan,
-    transfer: Transfer,
-    *,
-    max_size: int,
-) -> None:
-    """Skip what the plan skips, then write what it sends, and not one byte more."""
-    to_skip, left = plan.skip, plan.length
-    while left is None or left > 0:
-        chunk = await upstream.read()
-        if not chunk:
-            if left is None:
-                return
-            raise UpstreamProtocol("The site sent less than it announced.")
-        if to_skip:
-            to_skip, chunk = to_skip - min(to_skip, len(chunk)), chunk[to_skip:]
-        if left is not None:
-            chunk = chunk[:left]
-            left -= len(chunk)
-        elif max_size and transfer.bytes_sent + len(chunk) > max_size:
-            raise TooLarge(f"The file has more than the {max_size} bytes that are forwarded.")
-        if chunk:
-            await _write(response.write(chunk))
-            transfer.bytes_sent += len(chunk)
+def _check_size(size: int, body: PlannedBody, max_size: int) -> None:
+    """Cut a body whose length was not known when it began, and which turns out too large."""
+    if max_size and size > max_size and not body.is_measured:
+        raise TooLarge(f"The file has more than the {max_size} bytes that are forwarded.")
 
 
-async def _write(writing: Awaitable[object]) -> None:
+async def _write(writing: Awaitable[object], stall_timeout: float) -> None:
     """Await a write to the client; its errors are the client's, never the upstream's."""
     try:
-        await writing
+        async with asyncio.timeout(stall_timeout):
+            await writing
+    except TimeoutError as exc:
+        raise ClientStalled from exc
     except ConnectionError as exc:
         raise ClientGone from exc
 

@@ -11,12 +11,29 @@ from typing import cast
 
 from aiohttp import web
 
+from streamproxy.relay.transfer import Outcome
+
 # Seconds between two looks: a leaver is noticed within this, at two cheap calls a second.
 _INTERVAL = 0.5
 
 
 class ClientGone(Exception):
     """The client closed its connection; there is nobody left to answer."""
+
+    outcome = Outcome.CLIENT_GONE
+
+
+class ClientStalled(ClientGone):
+    """The client took no bytes for longer than anybody pauses."""
+
+    outcome = Outcome.CLIENT_STALLED
+
+
+def outcome_of_cancellation(request: web.Request) -> Outcome:
+    """Return why a handler was cancelled: its client left, or the server stops."""
+    transport = request.transport
+    is_gone = transport is None or transport.is_closing()
+    return Outcome.CLIENT_GONE if is_gone else Outcome.SHUTDOWN
 
 
 class client_presence:  # noqa: N801  # reads like asyncio.timeout, which it is modelled on

@@ -9,6 +9,7 @@ class Outcome(enum.Enum):
 
     COMPLETE = "complete"
     CLIENT_GONE = "client_gone"
+    CLIENT_STALLED = "client_stalled"
     UPSTREAM_FAILED = "upstream_failed"
     TOO_LARGE = "too_large"
     SHUTDOWN = "shutdown"
@@ -19,8 +20,10 @@ class Transfer:
     """The body bytes handed to the client so far, and how it ended.
 
     :param code: the code of the error that ended it, where one did.
+    :param resumes: how often the upstream broke off and was gone on with.
     """
 
     bytes_sent: int = 0
     outcome: Outcome = Outcome.COMPLETE
     code: str | None = None
+    resumes: int = 0

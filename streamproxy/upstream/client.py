@@ -15,6 +15,7 @@ from aiohttp import (
     ClientSSLError,
     ConnectionTimeoutError,
     InvalidURL,
+    ServerDisconnectedError,
 )
 
 from streamproxy.errors import (
@@ -27,12 +28,18 @@ from streamproxy.errors import (
     ReadTimeout,
     TlsError,
     TooManyRedirects,
+    UpstreamCut,
     UpstreamProtocol,
 )
 from streamproxy.protocol.heads import UpstreamHead
 from streamproxy.targets.links import Link, join_link
 from streamproxy.targets.policy import TargetPolicy, check_target
-from streamproxy.upstream.connector import BlockedAddress, GuardedConnector, GuardedResolver
+from streamproxy.upstream.connector import (
+    BlockedAddress,
+    GuardedConnector,
+    GuardedResolver,
+    UnretriedError,
+)
 from streamproxy.version import __version__
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -197,7 +204,7 @@ def translate(exc: ClientError | OSError) -> ProxyError:
             return ConnectionRefused("The site does not accept connections.")
         case InvalidURL():
             return InvalidUrl("The link cannot be fetched.")
-        case ClientOSError():
-            return UpstreamProtocol("The site cut the connection.")
+        case ClientOSError() | ServerDisconnectedError() | UnretriedError():
+            return UpstreamCut("The site cut the connection.")
         case _:
             return UpstreamProtocol("The site broke the rules of HTTP.")

@@ -14,7 +14,12 @@ from weakref import WeakSet
 
 from aiohttp import (
     AddrInfoType,
+    ClientConnectorError,
+    ClientError,
+    ClientHandlerType,
+    ClientOSError,
     ClientRequest,
+    ClientResponse,
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
@@ -151,6 +156,20 @@ def _open_socket(policy: TargetPolicy, addr_info: AddrInfoType) -> socket.socket
     return socket.socket(family, kind, protocol)
 
 
+class UnretriedError(ClientError):
+    """A connection that failed before the head: ours to try again, not aiohttp's."""
+
+
+async def _no_hidden_retry(req: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Keep aiohttp from sending a request twice on its own, which no bound would know of."""
+    try:
+        return await handler(req)
+    except ClientConnectorError:
+        raise
+    except (ClientOSError, ServerDisconnectedError) as exc:
+        raise UnretriedError(str(exc)) from exc
+
+
 def open_session(settings: Settings, policy: TargetPolicy) -> ClientSession:
     """Return the session that everything is fetched with; the caller closes it.
 
@@ -159,6 +178,7 @@ def open_session(settings: Settings, policy: TargetPolicy) -> ClientSession:
     """
     return ClientSession(
         connector=GuardedConnector(policy),
+        middlewares=(_no_hidden_retry,),
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
         trust_env=False,

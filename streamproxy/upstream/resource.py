@@ -5,18 +5,23 @@ the one says plays, the other plays.
 """
 
 import asyncio
+import logging
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from streamproxy.errors import ReadTimeout
+from streamproxy.errors import ReadTimeout, UpstreamCut
 from streamproxy.protocol.fields import field_value
 from streamproxy.protocol.filenames import find_filename
 from streamproxy.protocol.heads import Ask, upstream_fields
 from streamproxy.protocol.media_types import SNIFF_LENGTH, decide_media_type, says_nothing
 from streamproxy.protocol.plan import ResponsePlan, plan_response, should_ask_again
+from streamproxy.protocol.resume import backoff_s, retry_after_of, should_retry
 from streamproxy.targets.links import Link
 from streamproxy.upstream.client import Upstream, UpstreamClient
+
+logger = logging.getLogger(__name__)
 
 # Bytes; a body no longer than this is looked at whole, so that its connection can be kept.
 _MAX_LOOK = 64 * 1024
@@ -28,12 +33,16 @@ class Limits:
 
     :param max_skip: bytes to discard at most, to cut a range out of a whole body.
     :param max_size: the largest complete length, in bytes; 0: any.
-    :param head_timeout: seconds until it is known how to answer, all redirects together.
+    :param head_timeout: seconds until it is known how to answer, all redirects and all
+        retries together.
+    :param retry_attempts: how often a request is sent again that brought no head, or the
+        head of a busy server.
     """
 
     max_skip: int
     max_size: int
     head_timeout: float
+    retry_attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +90,11 @@ async def _open_planned(
 ) -> tuple[Upstream, ResponsePlan]:
     """Open the link, a second time without the range where the site cannot do ranges."""
     sent = ask.range_to_forward
-    upstream = await client.open(link, upstream_fields(ask, sent))
+    upstream = await _open_retrying(client, link, upstream_fields(ask, sent), limits)
     if should_ask_again(ask, upstream.head, sent):
         upstream.release()
         sent = None
-        upstream = await client.open(link, upstream_fields(ask, sent))
+        upstream = await _open_retrying(client, link, upstream_fields(ask, sent), limits)
     try:
         plan = plan_response(
             ask, upstream.head, sent=sent, max_skip=limits.max_skip, max_size=limits.max_size
@@ -94,6 +103,26 @@ async def _open_planned(
         upstream.release()
         raise
     return upstream, plan
+
+
+async def _open_retrying(
+    client: UpstreamClient, link: Link, fields: dict[str, str], limits: Limits
+) -> Upstream:
+    """Open the link; where nothing came of it, at most retry_attempts times more."""
+    for attempt in range(1, limits.retry_attempts + 1):
+        try:
+            upstream = await client.open(link, fields)
+        except UpstreamCut as exc:
+            asked = None
+            logger.info("Asking again (attempt %d): %s", attempt, exc.detail)
+        else:
+            if not should_retry(upstream.head):
+                return upstream
+            upstream.release()
+            asked = retry_after_of(upstream.head)
+            logger.info("Asking again (attempt %d): status %d", attempt, upstream.head.status)
+        await asyncio.sleep(backoff_s(attempt, random.random(), asked) / 2)  # noqa: S311  # no secret
+    return await client.open(link, fields)
 
 
 async def _identify(upstream: Upstream, plan: ResponsePlan, look: int) -> Resource:

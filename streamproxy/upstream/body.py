@@ -1,0 +1,173 @@
+"""The body that a plan promises: exactly those bytes, from one response or from several.
+
+When an upstream breaks off, the missing bytes are asked for again, and joined on only if
+they are provably the same version's. Whoever reads here notices nothing but the time.
+"""
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from streamproxy.errors import ProxyError, ReadTimeout, UpstreamProtocol, UpstreamStatus
+from streamproxy.protocol.resume import (
+    Version,
+    backoff_s,
+    check_continuation,
+    resume_fields,
+    retry_after_of,
+    retry_after_s,
+    version_of,
+)
+from streamproxy.targets.links import Link
+from streamproxy.upstream.client import UpstreamClient
+from streamproxy.upstream.resource import Resource
+
+logger = logging.getLogger(__name__)
+
+# What a final address answers when its signature has expired while a film was paused; the
+# link that was pasted may still lead to a fresh one.
+_EXPIRED = frozenset({401, 403, 404, 410})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePolicy:
+    """How hard to try.
+
+    :param attempts: how many in a row without a byte of progress; 0: never resume.
+    :param without_validator: resume also where only length and Last-Modified agree.
+    :param head_timeout: seconds for each attempt, until its head has arrived.
+    """
+
+    attempts: int
+    without_validator: bool
+    head_timeout: float
+
+
+class PlannedBody:
+    """The bytes that the plan of a resource sends, no more and no fewer.
+
+    As a context manager it releases the responses that it opened itself.
+
+    :param link: the link as the client gave it, before redirects.
+    """
+
+    def __init__(
+        self, client: UpstreamClient, link: Link, resource: Resource, policy: ResumePolicy
+    ) -> None:
+        plan = resource.plan
+        self._client = client
+        self._link = link
+        self._policy = policy
+        self._upstream = resource.upstream
+        self._version: Version | None = version_of(
+            resource.upstream.head,
+            plan.complete_length,
+            without_validator=policy.without_validator,
+        )
+        self._to_skip = plan.skip
+        self._next_pos = plan.first_pos
+        self._left = plan.length
+        self._attempt = 0
+        self.resumes = 0
+        # Whether the complete length was known, and judged, before the first byte.
+        self.is_measured = plan.length is not None
+
+    async def read(self) -> bytes:
+        """Return the next bytes; none at the end.
+
+        :raises ProxyError: the body cannot be completed.
+        """
+        while self._left is None or self._left > 0:
+            try:
+                chunk = await self._upstream.read()
+                if not chunk and self._left is not None:
+                    raise UpstreamProtocol("The site sent less than it announced.")
+            except (ReadTimeout, UpstreamProtocol) as exc:
+                await self._resume(exc)
+                continue
+            if not chunk:
+                return b""
+            if chunk := self._cut(chunk):
+                return chunk
+        return b""
+
+    def _cut(self, chunk: bytes) -> bytes:
+        """Return the part of a chunk that belongs to the plan, and count it."""
+        if self._to_skip:
+            skipped = min(self._to_skip, len(chunk))
+            self._to_skip, chunk = self._to_skip - skipped, chunk[skipped:]
+        if self._left is not None:
+            chunk = chunk[: self._left]
+            self._left -= len(chunk)
+        if chunk:
+            self._next_pos += len(chunk)
+            self._attempt = 0
+        return chunk
+
+    async def _resume(self, cause: ProxyError) -> None:
+        """Go on with a new response, or raise what stands in the way."""
+        if self._version is None:
+            raise cause
+        while self._attempt < self._policy.attempts:
+            self._attempt += 1
+            self._upstream.release()
+            asked = retry_after_s(cause.fields.get("Retry-After"), None)
+            wait = backoff_s(self._attempt, random.random(), asked)  # noqa: S311  # no secret
+            logger.info(
+                "Resuming at byte %d in %.1f s (attempt %d): %s",
+                self._next_pos,
+                wait,
+                self._attempt,
+                cause.detail,
+            )
+            await asyncio.sleep(wait)
+            try:
+                await self._reopen(self._version)
+            except ProxyError as exc:
+                if not exc.retryable:
+                    raise
+                cause = exc
+            else:
+                return
+        raise cause
+
+    async def _reopen(self, version: Version) -> None:
+        """Open the missing bytes: where they came from, else by the pasted link again."""
+        last_pos = None if self._left is None else self._next_pos + self._left - 1
+        fields = resume_fields(version, self._next_pos, last_pos)
+        try:
+            async with asyncio.timeout(self._policy.head_timeout):
+                upstream = await self._client.open(self._upstream.link, fields)
+                if upstream.head.status in _EXPIRED and self._upstream.link != self._link:
+                    upstream.release()
+                    upstream = await self._client.open(self._link, fields)
+        except TimeoutError as exc:
+            raise ReadTimeout("The site did not go on in time.") from exc
+        try:
+            if upstream.head.status >= 400:
+                wait = retry_after_of(upstream.head)
+                retry_after = None if wait is None else str(round(wait))
+                raise UpstreamStatus(upstream.head.status, retry_after=retry_after)
+            part = check_continuation(version, upstream.head, self._next_pos, last_pos)
+        except BaseException:
+            upstream.release()
+            raise
+        self._upstream = upstream
+        self._version = replace(version, complete_length=part.complete_length)
+        self._left = part.length
+        self._to_skip = 0
+        self.resumes += 1
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._upstream.release()
