@@ -50,6 +50,9 @@ def configure_logging(settings: Settings) -> None:
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if settings.log_file != "-":
         handlers.append(_open_file(settings.log_file))
+    # Neither format shows these, and collecting them costs as much as the rest of a record
+    # (the logging HOWTO, section "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.setLevel(settings.log_level)
     for handler in handlers:
