@@ -41,13 +41,16 @@ def make_parser() -> argparse.ArgumentParser:
         help="serve a sample video from a second loopback port, and permit just that origin",
     )
     for setting in fields(Settings):
+        action = "append" if isinstance(setting.default, tuple) else "store"
+        options: dict[str, Any] = {"action": action, "metavar": setting.metadata["metavar"]}
+        if isinstance(setting.default, bool):
+            options = {"action": argparse.BooleanOptionalAction}
         parser.add_argument(
             f"--{setting.name.replace('_', '-')}",
             dest=setting.name,
-            action="append" if isinstance(setting.default, tuple) else "store",
             default=argparse.SUPPRESS,
-            metavar=setting.metadata["metavar"],
             help=f"{setting.metadata['meaning']} (default: {_shown_default(setting)})",
+            **options,
         )
     return parser
 
@@ -56,6 +59,8 @@ def _shown_default(setting: Field[Any]) -> str:
     default: Any = setting.default
     if isinstance(default, tuple):
         return "none"
+    if isinstance(default, bool):
+        return "yes" if default else "no"
     if setting.metadata["metavar"] != "SIZE":
         return str(default)
     units = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}

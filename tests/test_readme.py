@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from streamproxy import ProxyError, Settings, errors
-from streamproxy.settings import parse_size
+from streamproxy.options import parse_size
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from streamproxy.errors import SettingsError
-from streamproxy.settings import Settings, parse_endpoint, parse_size
+from streamproxy.options import parse_endpoint, parse_size
+from streamproxy.settings import Settings
 
 DEFAULTS: dict[str, Any] = {
     "host": "127.0.0.1",
@@ -18,6 +19,13 @@ DEFAULTS: dict[str, Any] = {
     "max_file_size": 10 * 2**30,
     "max_skip": 64 * 2**20,
     "max_redirects": 10,
+    "retry_attempts": 2,
+    "resume_attempts": 5,
+    "resume_without_validator": False,
+    "client_stall_timeout": 3600.0,
+    "header_timeout": 20.0,
+    "max_streams": 1024,
+    "max_streams_per_client": 0,
     "shutdown_grace": 10.0,
     "allow_network": (),
     "allow_endpoint": (),
@@ -46,6 +54,15 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("max_skip", "0", 0),
     ("max_redirects", "0", 0),
     ("max_redirects", "50", 50),
+    ("retry_attempts", "0", 0),
+    ("resume_attempts", "100", 100),
+    ("resume_without_validator", "true", True),
+    ("resume_without_validator", "No", False),
+    ("resume_without_validator", True, True),
+    ("client_stall_timeout", "60", 60.0),
+    ("header_timeout", "0.5", 0.5),
+    ("max_streams", "0", 0),
+    ("max_streams_per_client", "1000000", 1_000_000),
     ("shutdown_grace", "1.5", 1.5),
     ("allow_network", "127.0.0.0/8", (ip_network("127.0.0.0/8"),)),
     ("allow_network", "10.0.0.1", (ip_network("10.0.0.1/32"),)),
@@ -85,6 +102,14 @@ BAD: list[tuple[str, Any, Any]] = [
     ("max_file_size", str(2**60 + 1), "a size such as 10GiB, or 0"),
     ("max_skip", "1PiB", "a size such as 64MiB, or 0"),
     ("max_redirects", "51", "a whole number from 0 to 50"),
+    ("retry_attempts", "11", "a whole number from 0 to 10"),
+    ("resume_attempts", "-1", "a whole number from 0 to 100"),
+    ("resume_without_validator", "maybe", "true or false"),
+    ("resume_without_validator", 1, "true or false"),
+    ("client_stall_timeout", "0", "a number of seconds above 0, at most 86400"),
+    ("header_timeout", "soon", "a number of seconds above 0, at most 86400"),
+    ("max_streams", "many", "a whole number from 0 to 1000000"),
+    ("max_streams_per_client", "1.5", "a whole number from 0 to 1000000"),
     ("shutdown_grace", "never", "a number of seconds above 0, at most 86400"),
     ("allow_network", "10.0.0.1/8", "a network such as 192.168.0.0/16"),
     ("allow_network", "10.0.0.0/33", "a network such as 192.168.0.0/16"),

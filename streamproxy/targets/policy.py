@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from streamproxy.errors import BlockedTarget
-from streamproxy.settings import Endpoint, Settings
+from streamproxy.options import Endpoint
+from streamproxy.settings import Settings
 from streamproxy.targets.addresses import AddressClass, IPNetwork, canonical, classify
 from streamproxy.targets.links import Link
 
