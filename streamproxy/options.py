@@ -38,6 +38,20 @@ def parse_endpoint(text: str) -> Endpoint:
     return ip_address(host.removeprefix("[").removesuffix("]")), int(port)
 
 
+def parse_whole(text: str) -> int:
+    """Return the whole number that up to 18 digits stand for, and nothing else."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError(text)
+    return int(text)
+
+
+def parse_number(text: str) -> float:
+    """Return the number that digits, maybe with a decimal point, stand for."""
+    if not re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,9})?", text):
+        raise ValueError(text)
+    return float(text)
+
+
 def parse_bool(text: str) -> bool:
     """Return what ``true`` or ``no`` and the like stand for."""
     return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
@@ -97,7 +111,7 @@ def count(default: int, meaning: str, *, metavar: str, high: int) -> Any:
         meaning,
         metavar=metavar,
         allowed=f"a whole number from 0 to {high}",
-        parse=int,
+        parse=parse_whole,
         check=lambda value: 0 <= value <= high,
     )
 
@@ -109,7 +123,7 @@ def seconds(default: float, meaning: str) -> Any:
         meaning,
         metavar="SECONDS",
         allowed="a number of seconds above 0, at most 86400",
-        parse=float,
+        parse=parse_number,
         check=lambda value: 0 < value <= 86400,
         type_=(int, float),
     )

@@ -5,10 +5,11 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from streamproxy.errors import MissingUrl
+from streamproxy.errors import BlockedTarget, MissingUrl
 from streamproxy.keys import LINK
 from streamproxy.targets.links import parse_link
 from streamproxy.targets.policy import TargetPolicy, check_target
+from streamproxy.upstream.client import INSTANCE
 
 # The names of the routes that fetch a link; the page takes one too, but only shows it.
 _FETCHING_ROUTES = frozenset({"stream", "validate"})
@@ -26,6 +27,8 @@ def validate_url(policy: TargetPolicy, *, routes: frozenset[str] = _FETCHING_ROU
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.match_info.route.name in routes:
+            if INSTANCE in request.headers.get("User-Agent", ""):
+                raise BlockedTarget("The link leads back to this proxy.")
             link = parse_link(_url_parameter(request.rel_url.raw_query_string))
             request[LINK] = link  # before it is judged, so that the log can name it
             check_target(link, policy)

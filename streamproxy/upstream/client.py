@@ -1,6 +1,7 @@
 """Open a link: hop by hop, each hop judged, every failure said in our own words."""
 
 import errno
+import secrets
 import socket
 from types import TracebackType
 from typing import Self
@@ -43,8 +44,11 @@ from streamproxy.upstream.connector import (
 from streamproxy.version import __version__
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Told to every upstream, and looked for in every request: a link that leads back to this
+# proxy would otherwise be fetched by it again and again.
+INSTANCE = secrets.token_hex(8)
 _OWN_FIELDS = {
-    "User-Agent": f"streamproxy/{__version__}",
+    "User-Agent": f"streamproxy/{__version__} ({INSTANCE})",
     "Accept": "*/*",
     "Accept-Encoding": "identity",
 }

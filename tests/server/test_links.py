@@ -273,3 +273,17 @@ async def test_many_links_at_once(proxy: Proxy) -> None:
 
         bodies = await asyncio.gather(*(one(start) for start in range(0, 500_000, 5000)))
         assert b"".join(bodies) == CONTENT[:500_000]
+
+
+async def test_link_that_leads_back_to_the_proxy_is_refused(proxy: Proxy) -> None:
+    own = proxy.url("/stream", "http://example.com/film.mp4")
+    assert (await proxy.validate(own))["upstream_status"] == 403
+    async with raw_upstream(b"") as upstream:
+        loop = {"Location": proxy.url("/stream", upstream.link()), "Content-Length": "0"}
+
+        async def answer(exchange: Exchange) -> None:
+            await exchange.send(response("302 Found", loop))
+
+        upstream.answer = answer
+        got = await proxy.stream(upstream.link())
+        assert (got.status, len(upstream.exchanges)) == (403, 1)
