@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import pytest
 import trustme
-from aiohttp import ClientSession, web
+from aiohttp import ClientPayloadError, ClientSession, web
 from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 
 import streamproxy
@@ -233,12 +233,20 @@ async def test_demo_serves_its_sample_and_permits_nothing_else(tmp_path: Path) -
         assert other.connections == 0
 
 
-async def test_secure_upstream_plays(tmp_path: Path) -> None:
+@pytest.fixture
+def secure(tmp_path: Path) -> ssl.SSLContext:
+    """Return a server's context for 127.0.0.1, whose authority is in ca.pem."""
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    return context
 
+
+@pytest.mark.parametrize("is_trusted", [True, False], ids=["trusted", "untrusted"])
+async def test_secure_upstream_plays_if_it_is_trusted(
+    tmp_path: Path, secure: ssl.SSLContext, is_trusted: bool
+) -> None:
     async def film(_request: web.Request) -> web.Response:
         return web.Response(body=CONTENT, content_type="video/mp4")
 
@@ -246,22 +254,55 @@ async def test_secure_upstream_plays(tmp_path: Path) -> None:
     app.router.add_get("/film.mp4", film)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=secure)
     await site.start()
     link = quote(f"https://127.0.0.1:{site.port}/film.mp4", safe="")
-    try:
-        for trusted in (True, False):
-            environment = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if trusted else {}
-            arguments = ("--allow-network", "127.0.0.0/8")
-            async with (
-                running(*arguments, cwd=tmp_path, **environment) as (_, address),
-                ClientSession() as client,
-                client.get(f"{address}stream?url={link}") as got,
-            ):
-                if trusted:
-                    assert await got.read() == CONTENT
-                else:
-                    problem = await got.json(content_type="application/problem+json")
-                    assert (got.status, problem["code"]) == (502, "tls_error")
-    finally:
-        await runner.cleanup()
+    environment = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")} if is_trusted else {}
+    arguments = ("--allow-network", "127.0.0.0/8")
+    async with (
+        running(*arguments, cwd=tmp_path, **environment) as (_, address),
+        ClientSession() as client,
+        client.get(f"{address}stream?url={link}") as got,
+    ):
+        if is_trusted:
+            assert await got.read() == CONTENT
+        else:
+            problem = await got.json(content_type="application/problem+json")
+            assert (got.status, problem["code"]) == (502, "tls_error")
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("is_announced", [True, False], ids=["close-notify", "cut"])
+async def test_end_of_a_secure_connection_counts_only_if_it_is_announced(
+    tmp_path: Path, secure: ssl.SSLContext, is_announced: bool
+) -> None:
+    """The length is not declared, so that only the end of the connection tells the end."""
+
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        stream = secure.wrap_socket(connection, server_side=True)
+        stream.recv(65536)
+        stream.sendall(response("200 OK", {"Content-Type": "video/mp4"}, b"first"))
+        if is_announced:
+            stream.unwrap().close()
+        else:
+            socket.socket(fileno=stream.detach()).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        served = asyncio.create_task(asyncio.to_thread(answer, listening))
+        link = quote(f"https://127.0.0.1:{listening.getsockname()[1]}/film.mp4", safe="")
+        async with (
+            running(
+                *("--allow-network", "127.0.0.0/8"),
+                cwd=tmp_path,
+                SSL_CERT_FILE=str(tmp_path / "ca.pem"),
+            ) as (_, address),
+            ClientSession() as client,
+            client.get(f"{address}stream?url={link}") as got,
+        ):
+            if is_announced:
+                assert await got.read() == b"first"
+            else:
+                with pytest.raises(ClientPayloadError):
+                    await got.read()
+        await served

@@ -3,6 +3,7 @@
 import errno
 import secrets
 import socket
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -70,6 +71,10 @@ class Upstream:
         self._peeked = b""
         connection = response.connection
         self._protocol = None if connection is None else connection.protocol
+        transport = None if connection is None else connection.transport
+        self._tls: ssl.SSLObject | None = (
+            None if transport is None else transport.get_extra_info("ssl_object")
+        )
 
     async def read(self) -> bytes:
         """Return the next bytes of the body, at most chunk_size; none at its proper end.
@@ -106,14 +111,25 @@ class Upstream:
         return chunk
 
     def _check_end(self) -> None:
-        """Refuse a reset as the end of a body that only the connection's end delimits.
+        """Refuse a cut as the end of a body that only the connection's end delimits.
 
-        aiohttp ends such a body the same way, however the connection ended.
+        aiohttp ends such a body the same way, however the connection ended. Over TLS an
+        orderly end is announced (close_notify); without it, somebody may have cut it.
+
+        Source: RFC 9112, section 9.8.
         """
-        if self.head.is_close_delimited and self._protocol is not None:
-            reason = self._protocol.exception()
-            if isinstance(reason, ClientOSError):
-                raise translate(reason) from reason
+        if not self.head.is_close_delimited or self._protocol is None:
+            return
+        reason = self._protocol.exception()
+        if isinstance(reason, ClientOSError):
+            raise translate(reason) from reason
+        if self._tls is not None:
+            try:
+                self._tls.read(1)
+            except ssl.SSLZeroReturnError:
+                return  # OpenSSL has seen the close_notify
+            except ssl.SSLError as exc:
+                raise UpstreamCut("The site cut the secure connection.") from exc
 
     def release(self) -> None:
         """Keep the connection for the next request if the body was read, else close it."""

@@ -49,8 +49,6 @@ async def probe(client: UpstreamClient, link: Link, limits: Limits) -> Probe:
     except RangeNotSatisfiable as exc:
         raise NotMedia("The file is empty.") from exc
     media_type, first_bytes = resource.media_type or "", resource.first_bytes or b""
-    if not first_bytes and resource.first_bytes is not None:
-        raise NotMedia("The file is empty.")
     container = container_of(detect_type(first_bytes) or media_type)
     fields = upstream.head.fields
     return Probe(

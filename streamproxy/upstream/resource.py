@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from streamproxy.errors import ReadTimeout, UpstreamCut
+from streamproxy.errors import ReadTimeout, UpstreamCut, UpstreamProtocol
 from streamproxy.protocol.fields import field_value
 from streamproxy.protocol.filenames import find_filename
 from streamproxy.protocol.heads import Ask, upstream_fields
@@ -139,6 +139,8 @@ async def _identify(upstream: Upstream, plan: ResponsePlan, look: int) -> Resour
     if begins_at_start and (look or says_nothing(declared)):
         length = _look_length(upstream, look) if look else SNIFF_LENGTH
         first_bytes = await upstream.peek(length)
+        if not first_bytes and plan.length is None:
+            raise UpstreamProtocol("The site sent no file, and did not say that it has none.")
     media_type = decide_media_type(declared, filename, first_bytes)
     return Resource(upstream, plan, media_type, filename, first_bytes)
 

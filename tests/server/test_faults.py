@@ -115,6 +115,7 @@ async def test_head_that_cannot_be_trusted_is_502(proxy: Proxy, fields: str) -> 
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-", id="half-a-head"),
         pytest.param(b"just some bytes\r\n\r\n", id="no-http"),
         pytest.param(b"HTTP/1.1 999999 What\r\n\r\n", id="status-too-long"),
+        pytest.param(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", id="rtsp"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="http2"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01", id="tls"),
     ],
