@@ -31,6 +31,8 @@ def log_access() -> Middleware:
         try:
             response = await handler(request)
             status = response.status
+            if isinstance(response, web.Response) and request.method != "HEAD":
+                transfer.bytes_sent = response.content_length or 0
         except ProxyError as exc:
             status, transfer.code = exc.status, exc.code
             raise
@@ -60,7 +62,10 @@ def _log(request: web.Request, status: int | None, transfer: Transfer, seconds: 
     if transfer.resumes:
         outcome += f", resumed {transfer.resumes} times"
     link = request.get(LINK)
-    logger.info(
+    # The page's own files are of no interest, a dozen at a time.
+    is_static = request.match_info.route.name == "static"
+    logger.log(
+        logging.DEBUG if is_static else logging.INFO,
         "%s %s%s from %s: status %s, %d bytes, %.3f s, %s",
         request.method,
         request.rel_url.raw_path,
