@@ -8,6 +8,7 @@ them; nothing else turns an error into a response.
 Source: RFC 9457 (problem details), RFC 9110 section 15 (status codes).
 """
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -132,13 +133,15 @@ class UpstreamStatus(ProxyError):
     403, 404, 410, 429 and 503 are passed on as they came; any other failure is 502.
 
     :param status: the upstream's status code.
-    :param retry_after: the upstream's Retry-After field, where it sent one.
+    :param retry_after: the upstream's Retry-After field, or its meaning in seconds.
     """
 
     code = "upstream_status"
     title = "The site refused"
 
-    def __init__(self, status: int, *, retry_after: str | None = None) -> None:
+    def __init__(self, status: int, *, retry_after: str | float | None = None) -> None:
+        if isinstance(retry_after, float):
+            retry_after = str(math.ceil(retry_after))
         super().__init__(
             f"The site answered with status {status} instead of the file.",
             upstream_status=status,
@@ -152,6 +155,10 @@ class UpstreamStatus(ProxyError):
             if self.retryable
             else "Open the link in the browser to see what the site says.",
         )
+
+
+class UpstreamBusy(UpstreamStatus):
+    """The site, or a gateway before it, is busy for a moment."""
 
 
 class DnsFailure(ProxyError):

@@ -106,11 +106,13 @@ def plan_response(
     :raises UpstreamProtocol: the head contradicts itself or what was asked.
     """
     if head.status in _WHOLE:
-        _check_framing(ask, head)
+        check_framing(head)
+        _check_coding(ask, head)
         _check_whole(head)
         plan = _plan_from_whole(ask, head, head.content_length, max_skip)
     elif head.status == 206:
-        _check_framing(ask, head)
+        check_framing(head)
+        _check_coding(ask, head)
         plan = _plan_from_part(ask, head, sent, max_skip)
     elif head.status == 304 and not ask.conditions.keys().isdisjoint(NOT_MODIFIED_CONDITIONS):
         return ResponsePlan(status=304, fields=metadata(head.fields))
@@ -122,12 +124,19 @@ def plan_response(
     return plan
 
 
-def _check_framing(ask: Ask, head: UpstreamHead) -> None:
-    """Refuse a body whose bytes or whose end cannot be known."""
+def check_framing(head: UpstreamHead) -> None:
+    """Refuse a body whose end cannot be known.
+
+    :raises UpstreamProtocol: an unknown transfer coding, or two framings at once.
+    """
     if head.transfer_coding not in (None, "chunked"):
         raise UpstreamProtocol("The site sends the file in a transfer coding that is unknown.")
     if head.transfer_coding and head.content_length is not None:
         raise UpstreamProtocol("The site frames the file in two contradictory ways.")
+
+
+def _check_coding(ask: Ask, head: UpstreamHead) -> None:
+    """Refuse a part of a file that is coded: its positions are not those that were asked for."""
     if head.content_coding and ask.ranges is not None:
         raise UpstreamProtocol("The site compresses the file, so that no part of it can be sent.")
 

@@ -11,8 +11,8 @@ from email.utils import parsedate_to_datetime
 from streamproxy.errors import UpstreamProtocol
 from streamproxy.protocol.fields import entity_tag, field_value, last_modified_is_strong
 from streamproxy.protocol.heads import UpstreamHead
-from streamproxy.protocol.plan import claimed_range
-from streamproxy.protocol.ranges import ContentRange
+from streamproxy.protocol.plan import check_framing, claimed_range
+from streamproxy.protocol.ranges import ContentRange, InvalidRange, parse_unsatisfied_range
 
 _BUSY = frozenset({502, 503, 504})
 _SHORT_RETRY_AFTER = 3.0
@@ -85,6 +85,7 @@ def check_continuation(
     if head.status != 206:
         raise VersionChanged("The site does not go on where it broke off.")
     try:
+        check_framing(head)
         claimed = claimed_range(head)
     except UpstreamProtocol as exc:
         raise VersionChanged(exc.detail) from exc
@@ -98,6 +99,20 @@ def check_continuation(
     if now is None or not _is_same(version, now):
         raise VersionChanged("The file has changed meanwhile.")
     return claimed
+
+
+def shows_the_end(version: Version, head: UpstreamHead, next_pos: int) -> bool:
+    """Tell whether a response to a range from *next_pos* shows that nothing is missing.
+
+    So does a 416 of the same version whose complete length is just that: what was cut off
+    was only the end of the framing.
+    """
+    if head.status != 416 or entity_tag(head.fields) not in (None, version.etag):
+        return False
+    try:
+        return parse_unsatisfied_range(field_value(head.fields, "Content-Range") or "") == next_pos
+    except InvalidRange:
+        return False
 
 
 def _is_same(version: Version, now: Version) -> bool:
@@ -145,6 +160,6 @@ def retry_after_s(retry_after: str | None, date: str | None) -> float | None:
         return float(value)
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(date or "")
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, wait.total_seconds())

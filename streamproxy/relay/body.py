@@ -48,6 +48,7 @@ async def relay_response(
                 await _write(response.write(chunk), stall_timeout)
                 transfer.bytes_sent += len(chunk)
         await _write(response.write_eof(), stall_timeout)
+        await _write(_flush(request), stall_timeout)
     except ProxyError as exc:
         abort(request)
         is_too_large = isinstance(exc, TooLarge)
@@ -80,6 +81,20 @@ async def _write(writing: Awaitable[object], stall_timeout: float) -> None:
         raise ClientStalled from exc
     except ConnectionError as exc:
         raise ClientGone from exc
+
+
+async def _flush(request: web.Request) -> None:
+    """Wait until the kernel has taken the last bytes, which asyncio keeps for slow clients.
+
+    Only then is the response complete: until then its client may leave or stall, and a
+    server that stops would lose them.
+    """
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError
+    transport.set_write_buffer_limits(high=0)
+    await request.writer.drain()
+    transport.set_write_buffer_limits()
 
 
 def abort(request: web.Request) -> None:

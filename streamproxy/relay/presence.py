@@ -36,6 +36,16 @@ def outcome_of_cancellation(request: web.Request) -> Outcome:
     return Outcome.CLIENT_GONE if is_gone else Outcome.SHUTDOWN
 
 
+def _is_gone(request: web.Request) -> bool:
+    """Tell whether the client has left, or could leave without being noticed.
+
+    aiohttp stops reading from a client that sends dozens of requests behind the running
+    one, and then does not see its end: who does that to a stream is treated as gone.
+    """
+    transport = request.transport
+    return transport is None or transport.is_closing() or not transport.is_reading()
+
+
 class client_presence:  # noqa: N801  # reads like asyncio.timeout, which it is modelled on
     """Context manager: end its body with ClientGone when the request's client leaves.
 
@@ -54,8 +64,7 @@ class client_presence:  # noqa: N801  # reads like asyncio.timeout, which it is 
         self._timer = self._loop.call_later(_INTERVAL, self._look)
 
     def _look(self) -> None:
-        transport = self._request.transport
-        if transport is None or transport.is_closing():
+        if _is_gone(self._request):
             self._is_gone = True
             self._task.cancel()
         else:

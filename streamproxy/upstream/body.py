@@ -19,6 +19,7 @@ from streamproxy.protocol.resume import (
     resume_fields,
     retry_after_of,
     retry_after_s,
+    shows_the_end,
     version_of,
 )
 from streamproxy.targets.links import Link
@@ -146,10 +147,13 @@ class PlannedBody:
                     upstream = await self._client.open(self._link, fields)
         except TimeoutError as exc:
             raise ReadTimeout("The site did not go on in time.") from exc
+        if self._left is None and shows_the_end(version, upstream.head, self._next_pos):
+            upstream.release()
+            self._left = 0
+            return
         try:
             if upstream.head.status >= 400:
-                wait = retry_after_of(upstream.head)
-                retry_after = None if wait is None else str(round(wait))
+                retry_after = retry_after_of(upstream.head)
                 raise UpstreamStatus(upstream.head.status, retry_after=retry_after)
             part = check_continuation(version, upstream.head, self._next_pos, last_pos)
         except BaseException:

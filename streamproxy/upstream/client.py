@@ -1,5 +1,6 @@
 """Open a link: hop by hop, each hop judged, every failure said in our own words."""
 
+import asyncio
 import errno
 import secrets
 import socket
@@ -12,6 +13,7 @@ from aiohttp import (
     ClientConnectorError,
     ClientError,
     ClientOSError,
+    ClientPayloadError,
     ClientResponse,
     ClientSession,
     ClientSSLError,
@@ -71,6 +73,9 @@ class Upstream:
         self._peeked = b""
         connection = response.connection
         self._protocol = None if connection is None else connection.protocol
+        self._closed = None if self._protocol is None else self._protocol.closed
+        if self._closed is not None:
+            self._closed.add_done_callback(self._end_reading)
         transport = None if connection is None else connection.transport
         self._tls: ssl.SSLObject | None = (
             None if transport is None else transport.get_extra_info("ssl_object")
@@ -131,8 +136,18 @@ class Upstream:
             except ssl.SSLError as exc:
                 raise UpstreamCut("The site cut the secure connection.") from exc
 
+    def _end_reading(self, closed: asyncio.Future[None]) -> None:
+        """Wake a reader that aiohttp forgets when the framing breaks in mid-body."""
+        if not closed.cancelled():
+            closed.exception()  # looked at, so that asyncio does not report it
+        content = self._response.content
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(ClientPayloadError("The connection was closed."))
+
     def release(self) -> None:
         """Keep the connection for the next request if the body was read, else close it."""
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._end_reading)
         self._response.release()
 
     async def __aenter__(self) -> Self:

@@ -11,13 +11,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from streamproxy.errors import ReadTimeout, UpstreamCut, UpstreamProtocol
+from streamproxy.errors import ReadTimeout, UpstreamBusy, UpstreamCut, UpstreamProtocol
 from streamproxy.protocol.fields import field_value
 from streamproxy.protocol.filenames import find_filename
 from streamproxy.protocol.heads import Ask, upstream_fields
 from streamproxy.protocol.media_types import SNIFF_LENGTH, decide_media_type, says_nothing
 from streamproxy.protocol.plan import ResponsePlan, plan_response, should_ask_again
-from streamproxy.protocol.resume import backoff_s, retry_after_of, should_retry
+from streamproxy.protocol.resume import (
+    backoff_s,
+    retry_after_of,
+    retry_after_s,
+    should_retry,
+)
 from streamproxy.targets.links import Link
 from streamproxy.upstream.client import Upstream, UpstreamClient
 
@@ -73,56 +78,47 @@ async def open_resource(
     """
     try:
         async with asyncio.timeout(limits.head_timeout):
-            upstream, plan = await _open_planned(client, link, ask, limits)
-            try:
-                resource = await _identify(upstream, plan, look)
-            except BaseException:
-                upstream.release()
-                raise
+            resource = await _open_retrying(client, link, ask, limits, look)
     except TimeoutError as exc:
         raise ReadTimeout("The site did not begin to send the file in time.") from exc
-    async with upstream:
+    async with resource.upstream:
         yield resource
 
 
-async def _open_planned(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits
-) -> tuple[Upstream, ResponsePlan]:
-    """Open the link, a second time without the range where the site cannot do ranges."""
-    sent = ask.range_to_forward
-    upstream = await _open_retrying(client, link, upstream_fields(ask, sent), limits)
-    if should_ask_again(ask, upstream.head, sent):
-        upstream.release()
-        sent = None
-        upstream = await _open_retrying(client, link, upstream_fields(ask, sent), limits)
-    try:
-        plan = plan_response(
-            ask, upstream.head, sent=sent, max_skip=limits.max_skip, max_size=limits.max_size
-        )
-    except BaseException:
-        upstream.release()
-        raise
-    return upstream, plan
-
-
 async def _open_retrying(
-    client: UpstreamClient, link: Link, fields: dict[str, str], limits: Limits
-) -> Upstream:
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, look: int
+) -> Resource:
     """Open the link; where nothing came of it, at most retry_attempts times more."""
     for attempt in range(1, limits.retry_attempts + 1):
         try:
-            upstream = await client.open(link, fields)
-        except UpstreamCut as exc:
-            asked = None
+            return await _open_once(client, link, ask, limits, look)
+        except (UpstreamCut, UpstreamBusy) as exc:
             logger.info("Asking again (attempt %d): %s", attempt, exc.detail)
-        else:
-            if not should_retry(upstream.head):
-                return upstream
-            upstream.release()
-            asked = retry_after_of(upstream.head)
-            logger.info("Asking again (attempt %d): status %d", attempt, upstream.head.status)
-        await asyncio.sleep(backoff_s(attempt, random.random(), asked) / 2)  # noqa: S311  # no secret
-    return await client.open(link, fields)
+            asked = retry_after_s(exc.fields.get("Retry-After"), None)
+        await asyncio.sleep(backoff_s(attempt, random.random(), asked))  # noqa: S311  # no secret
+    return await _open_once(client, link, ask, limits, look)
+
+
+async def _open_once(
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, look: int
+) -> Resource:
+    """Open the link, a second time without the range where the site cannot do ranges."""
+    sent = ask.range_to_forward
+    upstream = await client.open(link, upstream_fields(ask, sent))
+    if should_ask_again(ask, upstream.head, sent):
+        upstream.release()
+        sent = None
+        upstream = await client.open(link, upstream_fields(ask, sent))
+    try:
+        if should_retry(upstream.head):
+            raise UpstreamBusy(upstream.head.status, retry_after=retry_after_of(upstream.head))
+        plan = plan_response(
+            ask, upstream.head, sent=sent, max_skip=limits.max_skip, max_size=limits.max_size
+        )
+        return await _identify(upstream, plan, look)
+    except BaseException:
+        upstream.release()
+        raise
 
 
 async def _identify(upstream: Upstream, plan: ResponsePlan, look: int) -> Resource:
@@ -138,11 +134,19 @@ async def _identify(upstream: Upstream, plan: ResponsePlan, look: int) -> Resour
     first_bytes = None
     if begins_at_start and (look or says_nothing(declared)):
         length = _look_length(upstream, look) if look else SNIFF_LENGTH
-        first_bytes = await upstream.peek(length)
+        first_bytes = await _peek(upstream, length)
         if not first_bytes and plan.length is None:
             raise UpstreamProtocol("The site sent no file, and did not say that it has none.")
     media_type = decide_media_type(declared, filename, first_bytes)
     return Resource(upstream, plan, media_type, filename, first_bytes)
+
+
+async def _peek(upstream: Upstream, length: int) -> bytes:
+    """Look at the first bytes; that they do not come is as if no head had come."""
+    try:
+        return await upstream.peek(length)
+    except UpstreamProtocol as exc:
+        raise UpstreamCut(exc.detail) from exc
 
 
 def _look_length(upstream: Upstream, look: int) -> int:
