@@ -1,6 +1,7 @@
 """GET and HEAD /stream?url=URL: the bytes of URL."""
 
 import logging
+from contextlib import closing
 
 from aiohttp import HttpVersion11, web
 
@@ -32,22 +33,22 @@ async def stream(request: web.Request) -> web.StreamResponse:
     logger.info("Stream request for: %s", link)
     if ask.ranges is not None:
         logger.info("Range request: bytes=%s", ",".join(map(str, ask.ranges[:10])))
-    client = request.config_dict[CLIENT]
+    client, settings = request.config_dict[CLIENT], request.config_dict[SETTINGS]
     with request.config_dict[STREAMS].running():
         async with (
             client_presence(request),
             open_resource(client, link, ask, limits_of(request)) as resource,
-            PlannedBody(client, link, resource, resume_policy_of(request)) as body,
         ):
             response = _head(request, resource)
-            await relay_response(
-                request,
-                response,
-                body,
-                request.get(TRANSFER) or Transfer(),
-                max_size=request.get(MAX_SIZE, 0),
-                stall_timeout=request.config_dict[SETTINGS].client_stall_timeout,
-            )
+            with closing(PlannedBody(client, link, resource, resume_policy_of(request))) as body:
+                await relay_response(
+                    request,
+                    response,
+                    body,
+                    request.get(TRANSFER) or Transfer(),
+                    max_size=request.get(MAX_SIZE, 0),
+                    stall_timeout=settings.client_stall_timeout,
+                )
             return response
 
 

@@ -8,8 +8,6 @@ import asyncio
 import logging
 import random
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
 
 from streamproxy.errors import ProxyError, ReadTimeout, UpstreamProtocol, UpstreamStatus
 from streamproxy.protocol.resume import (
@@ -50,7 +48,7 @@ class ResumePolicy:
 class PlannedBody:
     """The bytes that the plan of a resource sends, no more and no fewer.
 
-    As a context manager it releases the responses that it opened itself.
+    Close it at the end: it may read from a response that it opened itself.
 
     :param link: the link as the client gave it, before redirects.
     """
@@ -165,13 +163,6 @@ class PlannedBody:
         self._to_skip = 0
         self.resumes += 1
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Release the response that is being read."""
         self._upstream.release()

@@ -5,8 +5,6 @@ import errno
 import secrets
 import socket
 import ssl
-from types import TracebackType
-from typing import Self
 
 from aiohttp import (
     ClientConnectorDNSError,
@@ -59,8 +57,6 @@ _OWN_FIELDS = {
 
 class Upstream:
     """An upstream's response whose head has arrived: read its body, then release it.
-
-    As a context manager it releases the response at the end.
 
     :param link: where the response came from, after all redirects.
     """
@@ -149,17 +145,6 @@ class Upstream:
         if self._closed is not None:
             self._closed.remove_done_callback(self._end_reading)
         self._response.release()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
 
 
 class UpstreamClient:

@@ -81,8 +81,10 @@ async def open_resource(
             resource = await _open_retrying(client, link, ask, limits, look)
     except TimeoutError as exc:
         raise ReadTimeout("The site did not begin to send the file in time.") from exc
-    async with resource.upstream:
+    try:
         yield resource
+    finally:
+        resource.upstream.release()
 
 
 async def _open_retrying(

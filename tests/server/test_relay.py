@@ -43,78 +43,8 @@ async def test_slow_client_makes_the_upstream_wait(proxy: Proxy) -> None:
         writer.transport.abort()
 
 
-class TestLeavers:
-    """The upstream's connection is closed within a second of the client's leaving."""
-
-    async def test_while_the_upstream_sends_no_head(
-        self, start_proxy: StartProxy, handler_cancellation: bool
-    ) -> None:
-        proxy = await start_proxy(handler_cancellation=handler_cancellation, read_timeout=30)
-        asked = asyncio.Event()
-
-        async def answer(exchange: Exchange) -> None:
-            asked.set()
-            await exchange.wait_closed()
-
-        async with raw_upstream(answer) as upstream:
-            _, writer = await open_raw(proxy, upstream.link())
-            await asyncio.wait_for(asked.wait(), 5)
-            writer.transport.abort()
-            await asyncio.wait_for(upstream.closed.wait(), 1)
-
-    async def test_while_the_upstream_is_silent_in_the_body(
-        self, start_proxy: StartProxy, handler_cancellation: bool
-    ) -> None:
-        proxy = await start_proxy(handler_cancellation=handler_cancellation, read_timeout=30)
-
-        async def answer(exchange: Exchange) -> None:
-            await exchange.send(response("200 OK", FILM, b"first"))
-            await exchange.wait_closed()
-
-        async with raw_upstream(answer) as upstream:
-            reader, writer = await open_raw(proxy, upstream.link())
-            await asyncio.wait_for(reader.readuntil(b"first"), 5)
-            writer.close()
-            await asyncio.wait_for(upstream.closed.wait(), 1)
-
-    async def test_while_a_write_is_blocked(
-        self, start_proxy: StartProxy, handler_cancellation: bool
-    ) -> None:
-        proxy = await start_proxy(handler_cancellation=handler_cancellation, read_timeout=30)
-        blocked = asyncio.Event()
-
-        async def answer(exchange: Exchange) -> None:
-            await exchange.send(response("200 OK", FILM))
-            try:
-                while True:
-                    await asyncio.wait_for(exchange.send(b"x" * 65536), 0.5)
-            except TimeoutError:
-                blocked.set()
-            await exchange.wait_closed()
-
-        async with raw_upstream(answer) as upstream:
-            _, writer = await open_raw(proxy, upstream.link())
-            await asyncio.wait_for(blocked.wait(), 20)
-            writer.transport.abort()
-            await asyncio.wait_for(upstream.closed.wait(), 1)
-
-    async def test_while_validating(
-        self, start_proxy: StartProxy, handler_cancellation: bool
-    ) -> None:
-        proxy = await start_proxy(handler_cancellation=handler_cancellation, read_timeout=30)
-        asked = asyncio.Event()
-
-        async def answer(exchange: Exchange) -> None:
-            asked.set()
-            await exchange.wait_closed()
-
-        async with raw_upstream(answer) as upstream:
-            validation = asyncio.create_task(proxy.validate(upstream.link()))
-            await asyncio.wait_for(asked.wait(), 5)
-            validation.cancel()
-            await asyncio.wait_for(upstream.closed.wait(), 1)
-
-    async def test_is_logged_as_such(
+class TestLog:
+    async def test_leaver_is_logged_as_such(
         self,
         start_proxy: StartProxy,
         handler_cancellation: bool,
