@@ -134,13 +134,18 @@ class PlannedBody:
         raise cause
 
     async def _reopen(self, version: Version) -> None:
-        """Open the missing bytes: where they came from, else by the pasted link again."""
+        """Open the missing bytes: where they came from, else by the pasted link again.
+
+        A server that is gone may have been one of several that the link leads to, so that
+        only the first attempt goes where the bytes came from.
+        """
+        link = self._upstream.link if self._attempt == 1 else self._link
         last_pos = None if self._left is None else self._next_pos + self._left - 1
         fields = resume_fields(version, self._next_pos, last_pos)
         try:
             async with asyncio.timeout(self._policy.head_timeout):
-                upstream = await self._client.open(self._upstream.link, fields)
-                if upstream.head.status in _EXPIRED and self._upstream.link != self._link:
+                upstream = await self._client.open(link, fields)
+                if upstream.head.status in _EXPIRED and link != self._link:
                     upstream.release()
                     upstream = await self._client.open(self._link, fields)
         except TimeoutError as exc:
