@@ -1,0 +1,85 @@
+"""The server as a program of its own, with what it says at its end."""
+
+import asyncio
+import os
+import re
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import ClientSession
+from proxies import Proxy
+from visitors import proxy_at
+
+import streamproxy
+
+START_TIMEOUT_S = 20
+# What a program says that forgot something when it ended.
+LEFTOVERS = re.compile(
+    r"Traceback|was destroyed|never retrieved|never awaited|Warning: unclosed|Exception ignored"
+)
+# Lower the limits of descriptors, then become the program.
+LIMITED = ("sh", "-c", 'ulimit -S -n "$1" && ulimit -H -n "$2" && shift 2 && exec "$@"', "sh")
+
+
+@dataclass
+class Program:
+    """A running server, a client for it, its process, and where its standard error goes."""
+
+    proxy: Proxy
+    process: Process
+    errors: Path
+
+    async def end(self, within_s: float = 10) -> tuple[int, str]:
+        """Wait for the end of the process; return exit status and standard error."""
+        status = await asyncio.wait_for(self.process.wait(), within_s)
+        return status, self.errors.read_text()
+
+    def descriptors(self) -> int:
+        """Return how many descriptors the process has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def unsent_bytes(self) -> int:
+        """Return how many bytes for its clients the kernel holds."""
+        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        queues = (row[4] for row in rows if int(row[1].partition(":")[2], 16) == self.proxy.port)
+        return sum(int(queue.partition(":")[0], 16) for queue in queues)
+
+
+@asynccontextmanager
+async def started(
+    *arguments: str, cwd: Path, descriptors: tuple[int, int] | None = None
+) -> AsyncIterator[Program]:
+    """Run the server on a free port, with warnings as errors; it may reach loopback.
+
+    :param descriptors: the limits to start it under, soft and hard.
+    """
+    environment = {name: value for name, value in os.environ.items() if "STREAMPROXY" not in name}
+    environment["PYTHONPATH"] = str(Path(streamproxy.__file__).parents[1])  # also uninstalled
+    limits = () if descriptors is None else (*LIMITED, *map(str, descriptors))
+    errors = cwd / "errors.log"
+    with errors.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *limits,
+            *(sys.executable, "-X", "dev", "-W", "error", "-m", "streamproxy", "--port", "0"),
+            *("--allow-network", "127.0.0.0/8", "--log-file", "-", *arguments),
+            cwd=cwd,
+            env=environment,
+            stdout=PIPE,
+            stderr=stderr,
+        )
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
+        assert line, errors.read_text()
+        async with ClientSession() as client:
+            proxy = proxy_at(line.decode(), client)
+            yield Program(proxy, process, errors)
+            proxy.close()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
