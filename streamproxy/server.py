@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 # A link inside ?url= is percent-encoded, and then has up to three times its length.
 _MAX_LINE_SIZE = 4 * MAX_LINK_LENGTH
 _MAX_FIELD_SIZE = 64 * 1024
+# Connections that wait to be accepted. asyncio also takes it for how many to accept in one
+# go, and CPython 3.11 logs that many errors when descriptors run out.
+_BACKLOG = 256
 # Descriptors beside those of streams: listening, logging, idle connections, name look-ups.
 _SPARE_DESCRIPTORS = 256
 
@@ -36,7 +39,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     try:
         for family, _, _, _, address in dict.fromkeys(found):
             bound = (address[0], sockets[0].getsockname()[1] if sockets else port)
-            sockets.append(socket.create_server(bound, family=family, backlog=1024))
+            sockets.append(socket.create_server(bound, family=family, backlog=_BACKLOG))
     except OSError:
         for bound_socket in sockets:
             bound_socket.close()
@@ -48,8 +51,8 @@ def raise_descriptor_limit(settings: Settings) -> None:
     """Let the process open as many descriptors as its streams need, or say that it cannot."""
     if sys.platform == "win32":
         return
-    needed = 2 * settings.max_streams + _SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 2 * settings.max_streams + _SPARE_DESCRIPTORS if settings.max_streams else hard
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
@@ -86,7 +89,7 @@ async def serve(
     await runner.setup()
     try:
         for bound in sockets:
-            await web.SockSite(runner, bound, backlog=1024).start()
+            await web.SockSite(runner, bound, backlog=_BACKLOG).start()
         stop = asyncio.Event()
 
         def end() -> None:

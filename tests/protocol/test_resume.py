@@ -13,6 +13,7 @@ from streamproxy.protocol.resume import (
     retry_after_of,
     retry_after_s,
     should_retry,
+    shows_the_end,
     version_of,
 )
 
@@ -295,6 +296,55 @@ class TestCheckContinuation:
     def test_refusal_is_not_worth_another_try(self) -> None:
         assert not VersionChanged().retryable
         assert VersionChanged().code == "upstream_protocol"
+
+
+class TestShowsTheEnd:
+    """Only the end of the framing was missing: the 416 says that there is no byte more."""
+
+    @pytest.mark.parametrize(
+        ("version", "lines"),
+        [
+            pytest.param(TAGGED, [], id="nothing else, as most servers do"),
+            pytest.param(TAGGED, [STRONG], id="the same tag"),
+            pytest.param(DATED, [], id="nothing but the length, by date"),
+            pytest.param(DATED, [LAST_MODIFIED, DATE], id="the same date"),
+        ],
+    )
+    def test_416_of_just_that_length(self, version: Version, lines: list[str]) -> None:
+        assert shows_the_end(version, head(416, "Content-Range: bytes */10", *lines), 10)
+
+    @pytest.mark.parametrize(
+        ("version", "status", "lines"),
+        [
+            pytest.param(TAGGED, 416, [], id="no length"),
+            pytest.param(TAGGED, 416, ["Content-Range: bytes */11"], id="longer"),
+            pytest.param(TAGGED, 416, ["Content-Range: bytes */9"], id="shorter"),
+            pytest.param(TAGGED, 416, ["Content-Range: bytes 0-9/10"], id="a part"),
+            pytest.param(TAGGED, 416, ["Content-Range: rubbish"], id="garbage"),
+            pytest.param(
+                TAGGED,
+                416,
+                ["Content-Range: bytes */10", "Content-Range: bytes */11"],
+                id="two lengths",
+            ),
+            pytest.param(TAGGED, 416, ["Content-Range: bytes */10", 'ETag: "v2"'], id="other tag"),
+            pytest.param(TAGGED, 416, ["Content-Range: bytes */10", WEAK], id="weak tag"),
+            pytest.param(
+                DATED,
+                416,
+                ["Content-Range: bytes */10", f"Last-Modified: {EARLIER}"],
+                id="another date",
+            ),
+            pytest.param(DATED, 416, ["Content-Range: bytes */10", STRONG], id="a tag that is new"),
+            pytest.param(TAGGED, 200, ["Content-Range: bytes */10"], id="200"),
+            pytest.param(TAGGED, 206, ["Content-Range: bytes */10"], id="206"),
+            pytest.param(TAGGED, 404, ["Content-Range: bytes */10"], id="404"),
+        ],
+    )
+    def test_anything_else_shows_nothing(
+        self, version: Version, status: int, lines: list[str]
+    ) -> None:
+        assert not shows_the_end(version, head(status, *lines), 10)
 
 
 class TestShouldRetry:
