@@ -99,6 +99,8 @@ const titles = {
   not_media: "This link is not a video",
   too_large: "This file is too large",
   range_not_satisfiable: "That part of the file does not exist",
+  too_many_streams: "Too many videos are playing here",
+  shutting_down: "This server is about to stop",
   upstream_status: "The site did not give the file",
   dns_failure: "No site has that name",
   connection_refused: "The site does not accept connections",

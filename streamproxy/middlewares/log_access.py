@@ -60,7 +60,7 @@ def _log(request: web.Request, status: int | None, transfer: Transfer, seconds: 
     elif transfer.outcome is Outcome.UPSTREAM_FAILED:
         outcome = f"{outcome} ({transfer.code})"
     if transfer.resumes:
-        outcome += f", resumed {transfer.resumes} times"
+        outcome += f", resumes: {transfer.resumes}"
     link = request.get(LINK)
     # The page's own files are of no interest, a dozen at a time.
     is_static = request.match_info.route.name == "static"

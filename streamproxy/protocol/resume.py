@@ -45,6 +45,11 @@ class Version:
     last_modified: str | None
     complete_length: int | None
 
+    @property
+    def has_strong_etag(self) -> bool:
+        """Whether an entity tag decides, so that the date does not matter."""
+        return self.etag is not None and self.etag == self.if_range
+
 
 def version_of(
     head: UpstreamHead, complete_length: int | None, *, without_validator: bool = False
@@ -61,7 +66,7 @@ def version_of(
         if_range = etag
     elif last_modified_is_strong(head.fields):
         if_range = modified
-    elif not without_validator or complete_length is None:
+    elif not without_validator or complete_length is None or modified is None:
         return None
     return Version(if_range, etag, modified, complete_length)
 
@@ -107,7 +112,13 @@ def shows_the_end(version: Version, head: UpstreamHead, next_pos: int) -> bool:
     So does a 416 of the same version whose complete length is just that: what was cut off
     was only the end of the framing.
     """
-    if head.status != 416 or entity_tag(head.fields) not in (None, version.etag):
+    if head.status != 416:
+        return False
+    # A 416 need not repeat the validators, but those that it has must be the same.
+    modified = None if version.has_strong_etag else field_value(head.fields, "Last-Modified")
+    if entity_tag(head.fields) not in (None, version.etag):
+        return False
+    if modified not in (None, version.last_modified):
         return False
     try:
         return parse_unsatisfied_range(field_value(head.fields, "Content-Range") or "") == next_pos
@@ -116,7 +127,7 @@ def shows_the_end(version: Version, head: UpstreamHead, next_pos: int) -> bool:
 
 
 def _is_same(version: Version, now: Version) -> bool:
-    if version.if_range is not None and version.if_range == version.etag:
+    if version.has_strong_etag:
         return now.etag == version.etag
     return (now.etag, now.last_modified) == (version.etag, version.last_modified)
 

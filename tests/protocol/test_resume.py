@@ -58,10 +58,9 @@ class TestVersionOf:
     @pytest.mark.parametrize(
         "lines",
         [
-            pytest.param([], id="nothing"),
-            pytest.param([WEAK], id="weak tag"),
-            pytest.param(["ETag: v1"], id="tag without quotes"),
-            pytest.param([STRONG, 'ETag: "v2"'], id="two tags"),
+            pytest.param([WEAK, LAST_MODIFIED], id="weak tag"),
+            pytest.param(["ETag: v1", LAST_MODIFIED], id="tag without quotes"),
+            pytest.param([STRONG, 'ETag: "v2"', LAST_MODIFIED], id="two tags"),
             pytest.param([LAST_MODIFIED], id="a date, and none to compare it with"),
             pytest.param([LAST_MODIFIED, SAME_SECOND], id="a date of the same second"),
             pytest.param([LAST_MODIFIED, f"Date: {EARLIER}"], id="a date in the future"),
@@ -80,6 +79,10 @@ class TestVersionOf:
         assert accepted is not None
         assert accepted.if_range is None
         assert accepted.complete_length == 100
+
+    @pytest.mark.parametrize("lines", [[], [WEAK], ["ETag: v1"], [STRONG, 'ETag: "v2"']])
+    def test_without_a_date_there_is_nothing_that_could_agree(self, lines: list[str]) -> None:
+        assert version_of(head(200, *lines), 100, without_validator=True) is None
 
     def test_fields_that_only_agree_are_kept_to_compare(self) -> None:
         version = version_of(head(200, WEAK, LAST_MODIFIED), 100, without_validator=True)
