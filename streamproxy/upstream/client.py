@@ -72,6 +72,9 @@ class Upstream:
         self._closed = None if self._protocol is None else self._protocol.closed
         if self._closed is not None:
             self._closed.add_done_callback(self._end_reading)
+            # Stays when this response is released, and once however many follow on it.
+            self._closed.remove_done_callback(_look_at_exception)
+            self._closed.add_done_callback(_look_at_exception)
         transport = None if connection is None else connection.transport
         self._tls: ssl.SSLObject | None = (
             None if transport is None else transport.get_extra_info("ssl_object")
@@ -132,10 +135,8 @@ class Upstream:
             except ssl.SSLError as exc:
                 raise UpstreamCut("The site cut the secure connection.") from exc
 
-    def _end_reading(self, closed: asyncio.Future[None]) -> None:
+    def _end_reading(self, _closed: asyncio.Future[None]) -> None:
         """Wake a reader that aiohttp forgets when the framing breaks in mid-body."""
-        if not closed.cancelled():
-            closed.exception()  # looked at, so that asyncio does not report it
         content = self._response.content
         if not content.is_eof() and content.exception() is None:
             content.set_exception(ClientPayloadError("The connection was closed."))
@@ -145,6 +146,12 @@ class Upstream:
         if self._closed is not None:
             self._closed.remove_done_callback(self._end_reading)
         self._response.release()
+
+
+def _look_at_exception(closed: asyncio.Future[None]) -> None:
+    """Look at how a connection ended, so that asyncio does not report it as an oversight."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 class UpstreamClient:
