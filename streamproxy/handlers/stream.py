@@ -36,7 +36,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     client, settings = request.config_dict[CLIENT], request.config_dict[SETTINGS]
     with request.config_dict[STREAMS].running():
         async with (
-            client_presence(request),
+            client_presence(request, stall_timeout=settings.client_stall_timeout),
             open_resource(client, link, ask, limits_of(request)) as resource,
         ):
             response = _head(request, resource)
@@ -47,7 +47,6 @@ async def stream(request: web.Request) -> web.StreamResponse:
                     body,
                     request.get(TRANSFER) or Transfer(),
                     max_size=request.get(MAX_SIZE, 0),
-                    stall_timeout=settings.client_stall_timeout,
                 )
             return response
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from aiohttp import HttpVersion11, web
 
 from streamproxy.errors import ProxyError, TooLarge
-from streamproxy.relay.presence import ClientGone, ClientStalled, outcome_of_cancellation
+from streamproxy.relay.presence import ClientGone, outcome_of_cancellation
 from streamproxy.relay.transfer import Outcome, Transfer
 from streamproxy.upstream.body import PlannedBody
 
@@ -30,25 +30,23 @@ async def relay_response(
     transfer: Transfer,
     *,
     max_size: int,
-    stall_timeout: float,
 ) -> None:
     """Send the head of *response* and all of *body*.
 
     A failure on the way is recorded in *transfer* and shown to the client as a cut.
 
     :param max_size: bytes that a body of unknown length may have; 0: any.
-    :param stall_timeout: seconds that the client may take no bytes.
-    :raises ClientGone: the client has left, or taken no bytes for too long.
+    :raises ClientGone: the client has left.
     """
     try:
-        await _write(response.prepare(request), stall_timeout)
+        await _write(response.prepare(request))
         if request.method != "HEAD" and response.status != 304:
             while chunk := await body.read():
                 _check_size(transfer.bytes_sent + len(chunk), body, max_size)
-                await _write(response.write(chunk), stall_timeout)
+                await _write(response.write(chunk))
                 transfer.bytes_sent += len(chunk)
-        await _write(response.write_eof(), stall_timeout)
-        await _write(_flush(request), stall_timeout)
+        await _write(response.write_eof())
+        await _write(_flush(request))
     except ProxyError as exc:
         abort(request)
         is_too_large = isinstance(exc, TooLarge)
@@ -72,13 +70,10 @@ def _check_size(size: int, body: PlannedBody, max_size: int) -> None:
         raise TooLarge(f"The file has more than the {max_size} bytes that are forwarded.")
 
 
-async def _write(writing: Awaitable[object], stall_timeout: float) -> None:
+async def _write(writing: Awaitable[object]) -> None:
     """Await a write to the client; its errors are the client's, never the upstream's."""
     try:
-        async with asyncio.timeout(stall_timeout):
-            await writing
-    except TimeoutError as exc:
-        raise ClientStalled from exc
+        await writing
     except ConnectionError as exc:
         # Its frames hold the chunk, in a circle that only the garbage collector breaks.
         raise ClientGone from exc.with_traceback(None)
