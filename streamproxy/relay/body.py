@@ -40,7 +40,7 @@ async def relay_response(
     """
     try:
         await _write(response.prepare(request))
-        if request.method != "HEAD" and response.status != 304:
+        if request.method != "HEAD" and body.is_sent:
             while chunk := await body.read():
                 _check_size(transfer.bytes_sent + len(chunk), body, max_size)
                 await _write(response.write(chunk))

@@ -71,6 +71,8 @@ class PlannedBody:
         self._left = plan.length
         self._attempt = 0
         self.resumes = 0
+        # Whether the response to a GET has content at all: that of a 304 has none.
+        self.is_sent = plan.has_body
         # Whether the complete length was known, and judged, before the first byte.
         self.is_measured = plan.length is not None
 
