@@ -5,11 +5,21 @@ from collections.abc import Callable
 from dataclasses import Field, field
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 from streamproxy.errors import SettingsError
 
 Endpoint = tuple[IPv4Address | IPv6Address, int]
+
+
+class Rate(NamedTuple):
+    """So many requests in so many seconds."""
+
+    requests: int
+    seconds: int
+
+
+_RATE_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 _SIZE_UNITS = {"": 1, "b": 1} | {
     prefix + unit: factor**power
@@ -17,7 +27,8 @@ _SIZE_UNITS = {"": 1, "b": 1} | {
     for unit, factor in (("", 1024), ("ib", 1024), ("b", 1000))
 }
 _HOST_PATTERN = re.compile(r"\*|(\*\.)?[a-z0-9_.:-]+")
-_ORIGIN = re.compile(r"\*|https?://[^/?#\s@]+")
+_ORIGIN = re.compile(r"\*|https?://[^/?#\s@;,'\"]+")
+_DURATION_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def parse_size(text: str) -> int:
@@ -52,6 +63,24 @@ def parse_number(text: str) -> float:
     return float(text)
 
 
+def parse_rate(text: str) -> Rate:
+    """Return the rate that a text such as ``100/minute`` or ``20/10seconds`` stands for."""
+    match = re.fullmatch(
+        r"([0-9]{1,9})\s*/\s*([0-9]{0,6})\s*(second|minute|hour|day)s?", text.lower(), re.ASCII
+    )
+    if match is None or not int(match[1]) or not int(match[2] or 1):
+        raise ValueError(text)
+    return Rate(int(match[1]), int(match[2] or 1) * _RATE_UNITS[match[3]])
+
+
+def parse_duration(text: str) -> int:
+    """Return the seconds that a text such as ``2h``, ``30m`` or ``90`` stands for."""
+    match = re.fullmatch(r"([0-9]{1,9})\s*([smhd]?)", text.strip().lower(), re.ASCII)
+    if match is None or not int(match[1]):
+        raise ValueError(text)
+    return int(match[1]) * _DURATION_UNITS[match[2]]
+
+
 def parse_bool(text: str) -> bool:
     """Return what ``true`` or ``no`` and the like stand for."""
     return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[
@@ -73,6 +102,18 @@ def parse_origin(text: str) -> str:
     return origin
 
 
+def parse_ancestor(text: str) -> str:
+    """Return an origin, ``*`` or ``'self'`` as frame-ancestors of a CSP takes it."""
+    return "'self'" if text.strip("'").lower() == "self" else parse_origin(text)
+
+
+def parse_key(text: str) -> str:
+    """Return a key that is long enough to sign with."""
+    if len(text) < 16:
+        raise ValueError(text)
+    return text
+
+
 def setting(
     default: Any,
     meaning: str,
@@ -82,14 +123,16 @@ def setting(
     parse: Callable[[str], Any],
     check: Callable[[Any], bool] = lambda _: True,
     type_: Any = None,
+    secret: bool = False,
 ) -> Any:
     """Declare a setting: what it means, what is allowed, how text becomes a value.
 
     :param type_: the type of the value, or of each item; that of the default if None.
+    :param secret: whether the value is kept out of reprs and of messages.
     """
-    described = {"meaning": meaning, "metavar": metavar, "allowed": allowed}
+    described = {"meaning": meaning, "metavar": metavar, "allowed": allowed, "secret": secret}
     rules = {"parse": parse, "check": check, "type": type_ or type(default)}
-    return field(default=default, metadata=described | rules)
+    return field(default=default, metadata=described | rules, repr=not secret)
 
 
 def size(default: int, meaning: str, *, allowed: str, low: int, high: int) -> Any:
@@ -141,10 +184,39 @@ def choice(default: str, meaning: str, *, values: tuple[str, ...], fold: Any) ->
     )
 
 
-def repeatable(meaning: str, *, metavar: str, allowed: str, parse: Any, type_: Any = str) -> Any:
+def repeatable(
+    meaning: str,
+    *,
+    metavar: str,
+    allowed: str,
+    parse: Any,
+    type_: Any = str,
+    secret: bool = False,
+) -> Any:
     """Declare a setting of any number of items; *parse* and *type_* are those of one."""
     return setting(
-        (), f"{meaning} (repeatable)", metavar=metavar, allowed=allowed, parse=parse, type_=type_
+        (),
+        f"{meaning} (repeatable)",
+        metavar=metavar,
+        allowed=allowed,
+        parse=parse,
+        type_=type_,
+        secret=secret,
+    )
+
+
+def text(
+    meaning: str, *, metavar: str, allowed: str, pattern: str = ".*", secret: bool = False
+) -> Any:
+    """Declare a text that is empty without other word; *pattern* is for those that are not."""
+    return setting(
+        "",
+        meaning,
+        metavar=metavar,
+        allowed=allowed,
+        parse=str,
+        check=lambda value: not value or re.fullmatch(pattern, value) is not None,
+        secret=secret,
     )
 
 
@@ -156,6 +228,6 @@ def checked(declared: Field[Any], given: Any) -> Any:
     except (ValueError, KeyError):
         value = None
     if not isinstance(value, rules["type"]) or not rules["check"](value):
-        allowed = rules["allowed"]
-        raise SettingsError(f"{declared.name}: {str(given)!r} is not allowed; give {allowed}")
+        shown = "the value" if rules["secret"] else repr(str(given))
+        raise SettingsError(f"{declared.name}: {shown} is not allowed; give {rules['allowed']}")
     return value

@@ -12,17 +12,22 @@ from typing import Any
 
 from streamproxy.options import (
     Endpoint,
+    Rate,
     checked,
     choice,
     count,
+    parse_ancestor,
     parse_bool,
     parse_endpoint,
+    parse_key,
     parse_origin,
     parse_pattern,
+    parse_rate,
     repeatable,
     seconds,
     setting,
     size,
+    text,
 )
 
 ENVIRONMENT_PREFIX = "STREAMPROXY_"
@@ -137,6 +142,92 @@ class Settings:
         metavar="PATTERN",
         allowed="a host name, or a pattern such as *.example.com",
         parse=parse_pattern,
+    )
+    # Straight to the sites. What it does to the check of addresses: docs/targets.md.
+    upstream_proxy: str = text(
+        "proxy to fetch through",
+        metavar="URL",
+        allowed="a URL such as http://proxy.example:3128 or socks5://proxy.example:1080",
+        pattern=r"(http|socks4|socks5)://([^\s/?#@]+@)?[^\s/?#@]+:[0-9]{1,5}/?",
+        secret=True,  # it may hold a password
+    )
+    # Beyond loopback a proxy without a lock is everybody's.
+    auth: bool = setting(
+        True,
+        "make a token where others can connect and nothing else says who may",
+        metavar="true|false",
+        allowed="true or false",
+        parse=parse_bool,
+    )
+    # Everybody who can connect may use it; beyond loopback one is made, see auth.
+    access_token: str = text(
+        "token that lets a person in",
+        metavar="TOKEN",
+        allowed="letters, digits and -._~+/=",
+        pattern=r"[A-Za-z0-9._~+/=-]+",  # RFC 6750, section 2.1
+        secret=True,
+    )
+    # A name for each person, for whoever has more than one.
+    users_file: str = text(
+        "file of names and hashed passwords, from streamproxy hash-password",
+        metavar="PATH",
+        allowed="a path",
+    )
+    # All may fetch the same.
+    acl_file: str = text("TOML file that says who may fetch what", metavar="PATH", allowed="a path")
+    # Links are signed only where there is a key to sign with.
+    signing_key: tuple[str, ...] = repeatable(
+        "key of signed links: the first signs, all are accepted",
+        metavar="KEY",
+        allowed="a text of at least 16 characters",
+        parse=parse_key,
+        secret=True,
+    )
+    # Behind a reverse proxy the owner knows best; see docs/security.md for numbers.
+    rate_limit: tuple[Rate, ...] = repeatable(
+        "requests of one client",
+        metavar="RATE",
+        allowed="a rate such as 100/minute",
+        parse=parse_rate,
+        type_=Rate,
+    )
+    # As for clients; counted for whoever has signed in, wherever from.
+    user_rate_limit: tuple[Rate, ...] = repeatable(
+        "requests of one user",
+        metavar="RATE",
+        allowed="a rate such as 100/minute",
+        parse=parse_rate,
+        type_=Rate,
+    )
+    # One process counts for itself.
+    rate_store: str = text(
+        "where rates are counted: a Redis that several machines share; empty: in memory",
+        metavar="URL",
+        allowed="a URL such as redis://127.0.0.1:6379/0",
+        pattern=r"(rediss?|redis\+unix)://\S+",
+        secret=True,  # it may hold a password
+    )
+    # The address that connects is the client's.
+    trusted_proxy: tuple[IPv4Network | IPv6Network, ...] = repeatable(
+        "network of reverse proxies whose X-Forwarded-For and -Proto are believed",
+        metavar="CIDR",
+        allowed="a network such as 127.0.0.1 or 10.0.0.0/8",
+        parse=ip_network,
+        type_=(IPv4Network, IPv6Network),
+    )
+    # On loopback without a lock only loopback's own names: else DNS rebinding gets in.
+    server_name: tuple[str, ...] = repeatable(
+        "name that this proxy is addressed by",
+        metavar="PATTERN",
+        allowed="a host name, or a pattern such as *.example.com",
+        parse=parse_pattern,
+    )
+    # No page may put the player into a frame of its own.
+    frame_ancestor: tuple[str, ...] = repeatable(
+        "origin whose pages may show the player in a frame",
+        metavar="ORIGIN",
+        allowed="an origin such as https://example.com, self or *",
+        parse=parse_ancestor,
     )
     # No other site's page may use this proxy unless the owner names it.
     cors_origin: tuple[str, ...] = repeatable(

@@ -4,6 +4,11 @@
 ``::127.0.0.1``, ``fec0::/10`` or ``2002:7f00:1::`` global on some or all versions of
 Python, and a policy must not change with the interpreter.
 
+Three prefixes of those registries stay public, as the registries say: the sinks for reverse
+look-ups of AS112 (192.31.196.0/24, 192.175.48.0/24, 2620:4f:8000::/48) and the relays of AMT
+(192.52.193.0/24) stand in the open internet. The ones within 192.0.0.0/24 and 2001::/23 are
+refused with those: they lead to the nearest gateway, or to no machine at all.
+
 Source: the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), RFC 4291,
 and the cloud providers' pages on their metadata services.
 """
@@ -38,7 +43,12 @@ _IPV4 = tuple(
     for network, address_class in (
         ("169.254.169.254/32", AddressClass.METADATA),  # AWS, Google Cloud, Azure, ...
         ("168.63.129.16/32", AddressClass.METADATA),  # Azure's platform, in public space
+        ("169.254.170.2/32", AddressClass.METADATA),  # AWS, credentials of a container
+        ("169.254.170.23/32", AddressClass.METADATA),  # AWS, credentials of a pod
+        ("169.254.0.23/32", AddressClass.METADATA),  # Tencent Cloud
+        ("169.254.42.42/32", AddressClass.METADATA),  # Scaleway
         ("100.100.100.200/32", AddressClass.METADATA),  # Alibaba Cloud
+        ("100.96.0.96/32", AddressClass.METADATA),  # Volcano Engine
         ("192.0.0.192/32", AddressClass.METADATA),  # Oracle Cloud
         ("0.0.0.0/32", AddressClass.UNSPECIFIED),
         ("0.0.0.0/8", AddressClass.RESERVED),  # "this network": Linux connects to itself
@@ -63,7 +73,11 @@ _IPV6 = tuple(
     (IPv6Network(network), address_class)
     for network, address_class in (
         ("fd00:ec2::254/128", AddressClass.METADATA),  # AWS
+        ("fd00:ec2::23/128", AddressClass.METADATA),  # AWS, credentials of a pod
         ("fd20:ce::254/128", AddressClass.METADATA),  # Google Cloud
+        ("fd00:a9fe:a9fe::1/128", AddressClass.METADATA),  # Linode
+        ("fd00:42::42/128", AddressClass.METADATA),  # Scaleway
+        ("fe80::a9fe:a9fe/128", AddressClass.METADATA),  # OpenStack
         ("::/128", AddressClass.UNSPECIFIED),
         ("::1/128", AddressClass.LOOPBACK),
         ("fc00::/7", AddressClass.PRIVATE),

@@ -122,6 +122,8 @@ def join_link(base: Link, location: str) -> Link:
     Source: RFC 9110, section 10.2.2; RFC 3986, section 5.
     """
     location = location.strip(" \t").partition("#")[0]
+    if _FORBIDDEN.search(_encode(location)):  # before a .. takes it out of sight
+        raise InvalidUrl("The redirect contains a control character or a backslash.")
     link = parse_link(_resolve(base, location))
     if link.authorization is None and link.origin == base.origin:
         return Link(link.scheme, link.host, link.port, link.target, base.authorization)

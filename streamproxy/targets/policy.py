@@ -2,11 +2,12 @@
 
 The link is judged before anything is resolved; each address is judged when the resolver
 answers and again when a connection to it is about to be made. What wins over what:
-deny_host, then allow_host, then the port, then the address, where an address that is
-not public needs allow_network or allow_endpoint.
+deny_host, then allow_host, then what narrows them for one user, then the port, then the
+address, where an address that is not public needs allow_network or allow_endpoint. The
+table of docs/targets.md says the same, and is tested row by row.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from streamproxy.errors import BlockedTarget
@@ -29,6 +30,24 @@ BAD_PORTS = frozenset({
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostRule:
+    """Which of the owner's hosts one user may fetch from. By default: all of them.
+
+    :param allow_host: patterns of hosts; where there are any, no other host is fetched.
+    :param deny_host: patterns of hosts that are never fetched.
+    """
+
+    allow_host: tuple[str, ...] = ()
+    deny_host: tuple[str, ...] = ()
+
+    def permits(self, host: str) -> bool:
+        """Tell whether the rule covers a host."""
+        if matches_host(host, self.deny_host):
+            return False
+        return not self.allow_host or matches_host(host, self.allow_host)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetPolicy:
     """What may be fetched. By default: any host, public addresses only.
 
@@ -36,12 +55,14 @@ class TargetPolicy:
     :param allow_endpoint: addresses and ports that may be reached although not public.
     :param allow_host: patterns of hosts; where there are any, no other host is fetched.
     :param deny_host: patterns of hosts that are never fetched.
+    :param rules: what narrows all this for one user; each must permit a host as well.
     """
 
     allow_network: tuple[IPNetwork, ...] = ()
     allow_endpoint: tuple[Endpoint, ...] = ()
     allow_host: tuple[str, ...] = ()
     deny_host: tuple[str, ...] = ()
+    rules: tuple[HostRule, ...] = ()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "TargetPolicy":
@@ -53,6 +74,10 @@ class TargetPolicy:
             deny_host=settings.deny_host,
         )
 
+    def narrowed(self, rule: HostRule) -> "TargetPolicy":
+        """Return the policy under which *rule* must permit a host too; it opens nothing."""
+        return replace(self, rules=(*self.rules, rule))
+
 
 def check_target(link: Link, policy: TargetPolicy) -> None:
     """Refuse a link whose host, port or literal address the policy excludes.
@@ -63,6 +88,8 @@ def check_target(link: Link, policy: TargetPolicy) -> None:
         raise BlockedTarget("The owner of this proxy does not permit this host.")
     if policy.allow_host and not matches_host(link.host, policy.allow_host):
         raise BlockedTarget("The owner of this proxy permits only certain hosts.")
+    if not all(rule.permits(link.host) for rule in policy.rules):
+        raise BlockedTarget("Your access does not cover this host.")
     if link.port in BAD_PORTS:
         raise BlockedTarget(f"Port {link.port} belongs to another protocol.")
     if link.address is not None:

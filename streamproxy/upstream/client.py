@@ -1,17 +1,21 @@
 """Open a link: hop by hop, each hop judged, every failure said in our own words."""
 
 import asyncio
+import copy
 import errno
 import secrets
 import socket
 import ssl
+from collections.abc import Sequence
 
 from aiohttp import (
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientError,
+    ClientHttpProxyError,
     ClientOSError,
     ClientPayloadError,
+    ClientProxyConnectionError,
     ClientResponse,
     ClientSession,
     ClientSSLError,
@@ -34,25 +38,24 @@ from streamproxy.errors import (
     UpstreamProtocol,
 )
 from streamproxy.protocol.heads import UpstreamHead
+from streamproxy.protocol.loops import make_user_agent
 from streamproxy.targets.links import Link, join_link
-from streamproxy.targets.policy import TargetPolicy, check_target
-from streamproxy.upstream.connector import (
-    BlockedAddress,
-    GuardedConnector,
-    GuardedResolver,
-    UnretriedError,
+from streamproxy.targets.policy import HostRule, TargetPolicy, check_target
+from streamproxy.upstream.clean import CleanConnector
+from streamproxy.upstream.connector import UnretriedError
+from streamproxy.upstream.own import OwnEndpoints
+from streamproxy.upstream.proxied import (
+    HttpProxyConnector,
+    refusal_of_proxy,
+    translate_proxy,
 )
+from streamproxy.upstream.resolver import BlockedAddress, GuardedResolver
 from streamproxy.version import __version__
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Told to every upstream, and looked for in every request: a link that leads back to this
-# proxy would otherwise be fetched by it again and again.
-INSTANCE = secrets.token_hex(8)
-_OWN_FIELDS = {
-    "User-Agent": f"streamproxy/{__version__} ({INSTANCE})",
-    "Accept": "*/*",
-    "Accept-Encoding": "identity",
-}
+_OWN_FIELDS = {"Accept": "*/*", "Accept-Encoding": "identity"}
+# Bytes of all fields together; those of real sites have two to eight KiB.
+_MAX_HEAD_SIZE = 256 * 1024
 
 
 class Upstream:
@@ -157,9 +160,9 @@ def _look_at_exception(closed: asyncio.Future[None]) -> None:
 class UpstreamClient:
     """Opens links with one session, under one policy.
 
-    A session that another service lends may have a connector that knows no policy. Then
-    names are resolved and judged here beforehand; what remains open is the moment between
-    (DNS rebinding), which only a GuardedConnector closes.
+    Where the session's connector does not judge addresses (one that another service lends,
+    or one that goes through an HTTP proxy), names are resolved and judged here beforehand;
+    what remains open is the moment between (DNS rebinding).
     """
 
     def __init__(
@@ -174,8 +177,34 @@ class UpstreamClient:
         self._policy = policy
         self._max_redirects = max_redirects
         self._chunk_size = chunk_size
-        is_guarded = isinstance(session.connector, GuardedConnector)
-        self._resolver = None if is_guarded else GuardedResolver(policy)
+        connector = session.connector
+        # Where the proxy itself listens: learnt while it runs.
+        self.own = connector.own if isinstance(connector, CleanConnector) else OwnEndpoints()
+        self._resolver: GuardedResolver | None = None
+        if not isinstance(connector, CleanConnector) or not connector.judges_targets:
+            self._resolver = GuardedResolver(policy, own=self.own)
+        # Named to every upstream and looked for in every request: see protocol/loops.py.
+        self.instance = secrets.token_hex(8)
+        self._user_agent = make_user_agent(__version__, (self.instance,))
+
+    def narrowed(self, rule: HostRule) -> "UpstreamClient":
+        """Return a client of the same session for whom *rule* holds too, at every hop."""
+        return self._with(_policy=self._policy.narrowed(rule))
+
+    def following(self, instances: Sequence[str]) -> "UpstreamClient":
+        """Return a client of the same session that names *instances* before its own."""
+        user_agent = make_user_agent(__version__, (*instances, self.instance))
+        return self._with(_user_agent=user_agent)
+
+    def _with(self, **changed: object) -> "UpstreamClient":
+        other = copy.copy(self)
+        vars(other).update(changed)
+        return other
+
+    async def close(self) -> None:
+        """Release what the client has beside the session, which stays its owner's."""
+        if self._resolver is not None:
+            await self._resolver.close()
 
     async def open(self, link: Link, fields: dict[str, str]) -> Upstream:
         """GET *link*, following redirects, and return the response; the caller releases it.
@@ -185,7 +214,10 @@ class UpstreamClient:
         """
         for _ in range(self._max_redirects + 1):
             check_target(link, self._policy)
+            if link.address is not None:
+                self.own.check(link.address, link.port)
             response = await self._request(link, fields)
+            self._check_head(response, link)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return Upstream(response, link, self._chunk_size)
@@ -194,7 +226,7 @@ class UpstreamClient:
         raise TooManyRedirects(f"The site redirects more than {self._max_redirects} times.")
 
     async def _request(self, link: Link, fields: dict[str, str]) -> ClientResponse:
-        own = dict(_OWN_FIELDS)
+        own = {"User-Agent": self._user_agent, **_OWN_FIELDS}
         if link.authorization is not None:
             own["Authorization"] = link.authorization
         try:
@@ -210,23 +242,39 @@ class UpstreamClient:
         except (ClientError, OSError) as exc:  # a TimeoutError is an OSError
             raise translate(exc) from exc
 
+    def _check_head(self, response: ClientResponse, link: Link) -> None:
+        """Refuse a head that is too large, or that is the proxy's own and not the site's."""
+        size = sum(len(name) + len(value) for name, value in response.raw_headers)
+        is_from_proxy = (
+            response.status == 407
+            and link.scheme == "http"
+            and isinstance(self._session.connector, HttpProxyConnector)
+        )
+        if size > _MAX_HEAD_SIZE or is_from_proxy:
+            response.close()
+            if is_from_proxy:
+                raise refusal_of_proxy(response.status)
+            raise UpstreamProtocol("The head of the site's answer is too large.")
+
 
 def translate(exc: ClientError | OSError) -> ProxyError:
     """Return the failure of ours that an error of aiohttp's client stands for."""
     os_error = exc.os_error if isinstance(exc, ClientConnectorError) else exc
+    if isinstance(os_error, BlockedAddress):
+        return BlockedTarget(os_error.refusal.detail)
+    if isinstance(exc, ClientHttpProxyError | ClientProxyConnectionError):
+        return translate_proxy(exc)
     match exc:
-        case _ if isinstance(os_error, BlockedAddress):
-            return BlockedTarget(os_error.refusal.detail)
         case ClientConnectorDNSError() | socket.gaierror():
             return DnsFailure("The host name in the link has no address.")
         case ClientSSLError():
             return TlsError("The site's certificate or its encryption is not valid.")
-        case ConnectionTimeoutError():
+        case (
+            ConnectionTimeoutError() | ClientConnectorError(os_error=OSError(errno=errno.ETIMEDOUT))
+        ):
             return ConnectTimeout("No connection to the site within the time set for it.")
         case TimeoutError():
             return ReadTimeout("The site sent nothing within the time set for it.")
-        case ClientConnectorError(os_error=OSError(errno=errno.ETIMEDOUT)):
-            return ConnectTimeout("No connection to the site within the time set for it.")
         case ClientConnectorError():
             return ConnectionRefused("The site does not accept connections.")
         case InvalidURL():

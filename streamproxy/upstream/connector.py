@@ -5,12 +5,9 @@ check and its use. So every address is judged twice: when the resolver answers, 
 a socket is about to be opened to it, which no answer, literal or redirect can avoid.
 """
 
-import errno
 import functools
-import select
 import socket
-from collections.abc import Iterable
-from weakref import WeakSet
+from importlib.util import find_spec
 
 from aiohttp import (
     AddrInfoType,
@@ -24,135 +21,51 @@ from aiohttp import (
     ClientTimeout,
     DummyCookieJar,
     ServerDisconnectedError,
-    TCPConnector,
 )
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
-from aiohttp.resolver import ThreadedResolver
-from aiohttp.tracing import Trace
+from aiohttp.abc import AbstractResolver
+from yarl import URL
 
-from streamproxy.errors import BlockedTarget
+from streamproxy.errors import SettingsError
 from streamproxy.settings import Settings
-from streamproxy.targets.policy import TargetPolicy, check_address
+from streamproxy.targets.policy import TargetPolicy
+from streamproxy.upstream.clean import CleanConnector
+from streamproxy.upstream.own import OwnEndpoints
+from streamproxy.upstream.proxied import HttpProxyConnector
+from streamproxy.upstream.resolver import GuardedResolver, judge_address
 
-# Connecting tries one address after another, and the work to order them is quadratic.
-_MAX_ADDRESSES = 16
-# Seconds; a viewer's next seek mostly comes within a minute.
-_KEEPALIVE = 60.0
-_DNS_CACHE = 60
-# Bytes; a redirect to a signed link, or a field that repeats one, must fit.
-_MAX_FIELD_SIZE = 64 * 1024
-
-
-class BlockedAddress(OSError):
-    """The policy refuses an address; an OSError, so that aiohttp passes it through."""
-
-    def __init__(self, refusal: BlockedTarget) -> None:
-        super().__init__(errno.EACCES, refusal.detail)
-        self.refusal = refusal
+# Bytes; a redirect to the longest link that is taken must fit.
+_MAX_FIELD_SIZE = 40 * 1024
+# Real heads have about thirty fields, those of large sites sixty.
+_MAX_FIELDS = 128
 
 
-class GuardedResolver(AbstractResolver):
-    """Resolve a name to those of its addresses that the policy permits."""
-
-    def __init__(self, policy: TargetPolicy, resolver: AbstractResolver | None = None) -> None:
-        self._policy = policy
-        self._resolver = resolver or ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return at most 16 permitted addresses.
-
-        :raises BlockedAddress: the name has addresses, but none that is permitted.
-        """
-        answers = (await self._resolver.resolve(host, port, family))[:_MAX_ADDRESSES]
-        permitted, refusal = _judge(answers, self._policy)
-        if not permitted and refusal is not None:
-            raise BlockedAddress(refusal)
-        return permitted
-
-    async def close(self) -> None:
-        """Release the inner resolver."""
-        await self._resolver.close()
-
-
-def _judge(
-    answers: Iterable[ResolveResult], policy: TargetPolicy
-) -> tuple[list[ResolveResult], BlockedTarget | None]:
-    permitted: list[ResolveResult] = []
-    refusal = None
-    for answer in answers:
-        try:
-            check_address(answer["host"], answer["port"], policy)
-        except BlockedTarget as exc:
-            refusal = exc
-        else:
-            permitted.append(answer)
-    return permitted, refusal
-
-
-class GuardedConnector(TCPConnector):
+class GuardedConnector(CleanConnector):
     """A connector that only connects to what a policy permits, and keeps connections clean.
 
     Must be made with a running event loop.
+
+    :param resolver: for names; None: the system's.
     """
 
-    def __init__(self, policy: TargetPolicy) -> None:
-        super().__init__(
-            resolver=GuardedResolver(policy),
-            socket_factory=functools.partial(_open_socket, policy),
-            limit=0,  # viewers are limited where they arrive, not where they would wait
-            keepalive_timeout=_KEEPALIVE,
-            ttl_dns_cache=_DNS_CACHE,
-        )
-        self._used: WeakSet[ResponseHandler] = WeakSet()
+    judges_targets = True
 
-    async def connect(
+    def __init__(
         self,
-        req: ClientRequest,
-        traces: list[Trace],
-        timeout: ClientTimeout,  # noqa: ASYNC109  # the signature is aiohttp's
-    ) -> Connection:
-        """Return a connection on which nothing was received that nobody asked for.
-
-        What a server sends after the end of a response would be taken for the answer to
-        the next request on the same connection (aiohttp issue 13656). Such a connection
-        is dropped for another one.
-
-        :raises ServerDisconnectedError: the server spoke first on a new connection.
-        """
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            protocol = connection.protocol
-            if protocol is not None and _is_clean(connection, protocol):
-                self._used.add(protocol)
-                return connection
-            was_used = protocol in self._used
-            connection.close()
-            if not was_used:
-                raise ServerDisconnectedError("The server spoke before it was asked.")
+        policy: TargetPolicy,
+        own: OwnEndpoints | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        own = own or OwnEndpoints()
+        super().__init__(
+            GuardedResolver(policy, resolver, own=own),
+            own,
+            socket_factory=functools.partial(_open_socket, policy, own),
+        )
 
 
-def _is_clean(connection: Connection, protocol: ResponseHandler) -> bool:
-    """Tell whether nothing waits to be read: parsed, unparsed, or in the kernel."""
-    transport = connection.transport
-    if transport is None or len(protocol) or protocol.should_close:
-        return False
-    if transport.get_extra_info("sslcontext") is not None or not hasattr(select, "poll"):
-        return True  # bytes of TLS need not be bytes of HTTP: a session ticket, say
-    poller = select.poll()
-    poller.register(transport.get_extra_info("socket"), select.POLLIN)
-    return not poller.poll(0)
-
-
-def _open_socket(policy: TargetPolicy, addr_info: AddrInfoType) -> socket.socket:
+def _open_socket(policy: TargetPolicy, own: OwnEndpoints, addr_info: AddrInfoType) -> socket.socket:
     family, kind, protocol, _, address = addr_info
-    try:
-        check_address(str(address[0]), int(address[1]), policy)
-    except BlockedTarget as exc:
-        raise BlockedAddress(exc) from exc
+    judge_address(str(address[0]), int(address[1]), policy, own)
     return socket.socket(family, kind, protocol)
 
 
@@ -170,14 +83,53 @@ async def _no_hidden_retry(req: ClientRequest, handler: ClientHandlerType) -> Cl
         raise UnretriedError(str(exc)) from exc
 
 
+def parse_upstream_proxy(settings: Settings) -> URL | None:
+    """Return the proxy to fetch through; None: straight to the sites.
+
+    :raises SettingsError: its port is none, or the extra for its kind is not installed.
+    """
+    if not settings.upstream_proxy:
+        return None
+    try:
+        proxy = URL(settings.upstream_proxy)
+        proxy.port  # noqa: B018  # read where yarl checks it
+    except ValueError:
+        proxy = URL()
+    if not proxy.host or not proxy.port:
+        raise SettingsError(
+            "upstream_proxy: the value is not allowed; give a URL such as"
+            " http://proxy.example:3128 or socks5://proxy.example:1080"
+        )
+    if proxy.scheme != "http" and find_spec("aiohttp_socks") is None:
+        raise SettingsError(
+            f"upstream_proxy: {proxy.scheme} needs an extra;"
+            " pip install 'streamproxy[socks]', or give an http:// proxy"
+        )
+    return proxy
+
+
+def _make_connector(policy: TargetPolicy, proxy: URL | None) -> CleanConnector:
+    if proxy is None:
+        return GuardedConnector(policy)
+    if proxy.scheme == "http":
+        return HttpProxyConnector(OwnEndpoints())
+    from streamproxy.upstream.socks import SocksConnector  # noqa: PLC0415  # an optional extra
+
+    return SocksConnector(policy, OwnEndpoints(), proxy)
+
+
 def open_session(settings: Settings, policy: TargetPolicy) -> ClientSession:
     """Return the session that everything is fetched with; the caller closes it.
 
     It keeps no cookies, follows nothing by itself, believes no environment and decodes
     no body. Must be called with a running event loop.
+
+    :raises SettingsError: as parse_upstream_proxy.
     """
+    proxy = parse_upstream_proxy(settings)
     return ClientSession(
-        connector=GuardedConnector(policy),
+        connector=_make_connector(policy, proxy),
+        proxy=proxy if proxy is not None and proxy.scheme == "http" else None,
         middlewares=(_no_hidden_retry,),
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
@@ -192,4 +144,5 @@ def open_session(settings: Settings, policy: TargetPolicy) -> ClientSession:
         read_bufsize=settings.chunk_size,
         max_line_size=_MAX_FIELD_SIZE,
         max_field_size=_MAX_FIELD_SIZE,
+        max_headers=_MAX_FIELDS,
     )

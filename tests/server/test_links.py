@@ -277,7 +277,7 @@ async def test_many_links_at_once(proxy: Proxy) -> None:
 
 async def test_link_that_leads_back_to_the_proxy_is_refused(proxy: Proxy) -> None:
     own = proxy.url("/stream", "http://example.com/film.mp4")
-    assert (await proxy.validate(own))["upstream_status"] == 403
+    assert (await proxy.validate(own))["code"] == "blocked_target"
     async with raw_upstream(b"") as upstream:
         loop = {"Location": proxy.url("/stream", upstream.link()), "Content-Length": "0"}
 

@@ -122,6 +122,8 @@ def test_relative_redirect_keeps_its_bytes(base: str, location: str, expected: s
         pytest.param("https://h/a\tb", InvalidUrl, id="a tab"),
         pytest.param("/a\tb", InvalidUrl, id="a tab in a path"),
         pytest.param("\x01/a", InvalidUrl, id="a control character before a path"),
+        pytest.param("a\x05b/..", InvalidUrl, id="a control character that a .. takes away"),
+        pytest.param("\\\\evil.example/..", InvalidUrl, id="backslashes that a .. takes away"),
         pytest.param("///evil.example/x", InvalidUrl, id="no host between the slashes"),
         pytest.param("/\ud800", InvalidUrl, id="a surrogate that stands for no byte"),
     ],

@@ -10,6 +10,7 @@ from streamproxy.settings import Settings
 from streamproxy.targets.links import parse_link
 from streamproxy.targets.policy import (
     BAD_PORTS,
+    HostRule,
     TargetPolicy,
     check_address,
     check_target,
@@ -175,5 +176,39 @@ def test_policy_takes_each_of_its_rules_from_the_settings() -> None:
     )
     found = TargetPolicy.from_settings(settings)
 
+    assert found.rules == ()  # those come with the one who asks
     for rule in fields(TargetPolicy):
-        assert getattr(found, rule.name) == getattr(settings, rule.name) != ()
+        if rule.name != "rules":
+            assert getattr(found, rule.name) == getattr(settings, rule.name) != ()
+
+
+RULE = HostRule(allow_host=("*.example",), deny_host=("b.example",))
+
+
+@pytest.mark.parametrize(
+    ("host", "rule", "permitted"),
+    [
+        pytest.param("a.example", HostRule(), True, id="no lists"),
+        pytest.param("a.example", RULE, True, id="allowed"),
+        pytest.param("b.example", RULE, False, id="allowed and denied"),
+        pytest.param("a.org", RULE, False, id="not allowed"),
+        pytest.param("a.org", HostRule(deny_host=("b.example",)), True, id="not denied"),
+        pytest.param("b.example", HostRule(deny_host=("b.example",)), False, id="denied"),
+        pytest.param("b.example.", HostRule(deny_host=("b.example",)), False, id="with a dot"),
+    ],
+)
+def test_rule_of_a_user(host: str, rule: HostRule, *, permitted: bool) -> None:
+    assert rule.permits(host) == permitted
+
+
+def test_each_narrowing_must_permit() -> None:
+    wide = policy()
+    narrow = wide.narrowed(HostRule(allow_host=("a.example", "b.example")))
+    narrower = narrow.narrowed(HostRule(allow_host=("b.example", "c.example")))
+
+    check_target(parse_link("http://c.example/"), wide)
+    check_target(parse_link("http://a.example/"), narrow)
+    check_target(parse_link("http://b.example/"), narrower)
+    for host in ("a.example", "c.example"):
+        with pytest.raises(BlockedTarget, match="Your access does not cover this host"):
+            check_target(parse_link(f"http://{host}/"), narrower)

@@ -1,52 +1,8 @@
-"""Say why: every failure this project can name, as one tree under ProxyError.
-
-Each class is one code of the contract. The class knows what is always true of the
-failure (status, title, hint, whether a retry may help); the instance knows this case
-(detail, the upstream's status, fields to add to the response). One middleware renders
-them; nothing else turns an error into a response.
-
-Source: RFC 9457 (problem details), RFC 9110 section 15 (status codes).
-"""
+"""Failures of a link: it may not be fetched, it cannot be, or what it leads to is no film."""
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar
 
-
-class ProxyError(Exception):
-    """A request that cannot be served, and what to tell the person who made it.
-
-    :param detail: one sentence about this case, safe to show to anybody.
-    :param upstream_status: the status code that the upstream answered with, if it did.
-    :param fields: response fields that belong to the error, such as Retry-After.
-    """
-
-    status: int = 500
-    code: ClassVar[str] = "internal_error"
-    title: ClassVar[str] = "Internal error"
-    hint: str = "This is a fault of the proxy itself; its log says more."
-    retryable: bool = False
-
-    def __init__(
-        self,
-        detail: str | None = None,
-        *,
-        upstream_status: int | None = None,
-        fields: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(detail or self.title)
-        self.detail = detail or f"{self.title}."
-        self.upstream_status = upstream_status
-        self.fields = dict(fields or {})
-
-
-class MissingUrl(ProxyError):
-    """The request does not name exactly one link."""
-
-    status = 400
-    code = "missing_url"
-    title = "No link given"
-    hint = "Give exactly one url parameter: the link of a video, percent-encoded."
+from streamproxy.errors.base import ProxyError
 
 
 class InvalidUrl(ProxyError):
@@ -251,7 +207,3 @@ class ReadTimeout(ProxyError):
     title = "The site was too slow"
     hint = "The site stopped sending: try again."
     retryable = True
-
-
-class SettingsError(ValueError):
-    """A setting has a value that is not allowed; the message names all three."""

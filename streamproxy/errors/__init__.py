@@ -1,0 +1,76 @@
+"""Say why: every failure this project can name, as one tree under ProxyError.
+
+Each class is one code of the contract. The class knows what is always true of the
+failure (status, title, hint, whether a retry may help); the instance knows this case
+(detail, the upstream's status, fields to add to the response). One middleware renders
+them; nothing else turns an error into a response.
+
+Source: RFC 9457 (problem details), RFC 9110 section 15 (status codes).
+"""
+
+from streamproxy.errors.access import (
+    AuthenticationRequired,
+    ForeignSite,
+    InvalidSignature,
+    LinkExpired,
+    Misdirected,
+    MissingUrl,
+    RateLimited,
+    RequestError,
+    TooManyAttempts,
+    WrongCredentials,
+)
+from streamproxy.errors.base import ProxyError, SettingsError
+from streamproxy.errors.fetching import (
+    BlockedTarget,
+    ConnectionRefused,
+    ConnectTimeout,
+    DnsFailure,
+    InvalidUrl,
+    NotMedia,
+    RangeNotSatisfiable,
+    ReadTimeout,
+    ShuttingDown,
+    TlsError,
+    TooLarge,
+    TooManyRedirects,
+    TooManyStreams,
+    UnsupportedScheme,
+    UpstreamBusy,
+    UpstreamCut,
+    UpstreamProtocol,
+    UpstreamStatus,
+)
+
+__all__ = (
+    "AuthenticationRequired",
+    "BlockedTarget",
+    "ConnectTimeout",
+    "ConnectionRefused",
+    "DnsFailure",
+    "ForeignSite",
+    "InvalidSignature",
+    "InvalidUrl",
+    "LinkExpired",
+    "Misdirected",
+    "MissingUrl",
+    "NotMedia",
+    "ProxyError",
+    "RangeNotSatisfiable",
+    "RateLimited",
+    "ReadTimeout",
+    "RequestError",
+    "SettingsError",
+    "ShuttingDown",
+    "TlsError",
+    "TooLarge",
+    "TooManyAttempts",
+    "TooManyRedirects",
+    "TooManyStreams",
+    "UnsupportedScheme",
+    "UpstreamBusy",
+    "UpstreamCut",
+    "UpstreamProtocol",
+    "UpstreamStatus",
+    "WrongCredentials",
+)

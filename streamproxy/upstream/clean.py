@@ -1,0 +1,88 @@
+"""Connections on which nothing waits that nobody asked for: what all connectors share."""
+
+import select
+from typing import Any
+from weakref import WeakSet
+
+from aiohttp import ClientRequest, ClientTimeout, ServerDisconnectedError, TCPConnector
+from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+
+from streamproxy.upstream.own import OwnEndpoints
+
+# Seconds; a viewer's next seek mostly comes within a minute.
+_KEEPALIVE = 60.0
+_DNS_CACHE = 60
+
+
+class CleanConnector(TCPConnector):
+    """A connector that keeps connections clean. Must be made with a running event loop.
+
+    :param resolver: for the names that it connects to; closed with the connector.
+    :param own: where the proxy itself listens; known only while it runs.
+    :param options: of the class that this one is mixed with.
+    """
+
+    # Whether each address of a target is judged when a connection to it is made; else the
+    # client has to look up and judge the names beforehand.
+    judges_targets = False
+
+    def __init__(
+        self,
+        resolver: AbstractResolver,
+        own: OwnEndpoints,
+        **options: Any,  # noqa: ANN401  # those of the next class
+    ) -> None:
+        super().__init__(
+            resolver=resolver,
+            limit=0,  # viewers are limited where they arrive, not where they would wait
+            keepalive_timeout=_KEEPALIVE,
+            ttl_dns_cache=_DNS_CACHE,
+            **options,
+        )
+        self.own = own
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: ClientTimeout,  # noqa: ASYNC109  # the signature is aiohttp's
+    ) -> Connection:
+        """Return a connection on which nothing was received that nobody asked for.
+
+        What a server sends after the end of a response would be taken for the answer to
+        the next request on the same connection (aiohttp issue 13656). Such a connection
+        is dropped for another one.
+
+        :raises ServerDisconnectedError: the server spoke first on a new connection.
+        """
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            if protocol is not None and _is_clean(connection, protocol):
+                self._used.add(protocol)
+                return connection
+            was_used = protocol in self._used
+            connection.close()
+            if not was_used:
+                raise ServerDisconnectedError("The server spoke before it was asked.")
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        """Close all connections, and the resolver."""
+        await super().close(abort_ssl=abort_ssl)
+        await self._resolver.close()
+
+
+def _is_clean(connection: Connection, protocol: ResponseHandler) -> bool:
+    """Tell whether nothing waits to be read: parsed, unparsed, or in the kernel."""
+    transport = connection.transport
+    if transport is None or len(protocol) or protocol.should_close:
+        return False
+    if transport.get_extra_info("sslcontext") is not None or not hasattr(select, "poll"):
+        return True  # bytes of TLS need not be bytes of HTTP: a session ticket, say
+    poller = select.poll()
+    poller.register(transport.get_extra_info("socket"), select.POLLIN)
+    return not poller.poll(0)
