@@ -27,7 +27,24 @@ SECURITY_FIELDS = {
     "Content-Security-Policy": "default-src 'none'; media-src 'self'; img-src 'self'",
 }
 
+# Nothing of ours in the browser is within reach of what is sent with this.
+_SANDBOX = {"Content-Security-Policy": SECURITY_FIELDS["Content-Security-Policy"] + "; sandbox"}
+
+# What is said to shared caches only, and what private_cache_control says itself.
+_SHARED_CACHES = re.compile(r"(public|private|s-maxage|proxy-revalidate)\b", re.IGNORECASE)
+
 _METADATA = ("Last-Modified", "Cache-Control", "Expires", "Age")
+
+
+def security_fields(media_type: str | None) -> dict[str, str]:
+    """Return the fields that keep a stranger's file of *media_type* from acting as a page.
+
+    Text, and the XML of a DASH playlist, are what browsers may show as a document: that
+    gets an origin of its own, and can send no form. Video and audio are not sandboxed:
+    Chromium cannot play a sandboxed film that is opened directly (seen on version 156).
+    """
+    is_document = (media_type or "").startswith("text/") or (media_type or "").endswith("+xml")
+    return SECURITY_FIELDS | _SANDBOX if is_document else SECURITY_FIELDS
 
 
 def field_value(fields: MultiMapping[str], name: str) -> str | None:
@@ -60,6 +77,21 @@ def metadata(fields: MultiMapping[str]) -> dict[str, str]:
     found: dict[str, str | None] = {"ETag": entity_tag(fields)}
     found |= {name: field_value(fields, name) for name in _METADATA}
     return {name: value for name, value in found.items() if value}
+
+
+def private_cache_control(value: str | None) -> str:
+    """Return a Cache-Control by which only the client itself may keep a response.
+
+    What came for somebody who showed who they are must not be given to others by a cache
+    between.
+
+    :param value: the upstream's; None: it sent none.
+
+    Source: RFC 9111, section 5.2.2.
+    """
+    directives = [directive.strip() for directive in (value or "").split(",")]
+    kept = [directive for directive in directives if not _SHARED_CACHES.match(directive)]
+    return ", ".join(["private", *filter(None, kept)])
 
 
 def if_range_holds(if_range: str, fields: MultiMapping[str]) -> bool:

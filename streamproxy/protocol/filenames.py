@@ -50,5 +50,5 @@ def content_disposition(filename: str | None) -> str:
     plain = re.sub(r'[^\x20-\x7e]|["\\%]', "_", filename)
     value = f'inline; filename="{plain}"'
     if plain != filename:
-        value += f"; filename*=UTF-8''{quote(filename, safe='')}"
+        value += f"; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
     return value

@@ -81,6 +81,7 @@ _BY_EXTENSION = {
     "mka": "audio/x-matroska",
     "weba": "audio/webm",
     "vtt": "text/vtt",
+    "srt": "application/x-subrip",
     "m3u8": "application/vnd.apple.mpegurl",
     "mpd": "application/dash+xml",
 }
@@ -134,8 +135,13 @@ def clean_type(declared: str | None) -> str | None:
 
 
 def is_media(media_type: str) -> bool:
-    """Tell whether a type is on the allow-list of what this proxy forwards."""
-    return media_type.startswith(("video/", "audio/")) or media_type in _ALSO_MEDIA
+    """Tell whether a type is on the allow-list of what this proxy forwards.
+
+    No type of XML is video or audio: a browser may show it as a page, whatever comes
+    before the slash (WHATWG MIME Sniffing, section 4.6: an XML MIME type ends in +xml).
+    """
+    is_av = media_type.startswith(("video/", "audio/")) and not media_type.endswith("+xml")
+    return is_av or media_type in _ALSO_MEDIA
 
 
 def says_nothing(declared: str | None) -> bool:

@@ -10,6 +10,7 @@ from streamproxy.protocol.fields import (
     if_range_holds,
     last_modified_is_strong,
     metadata,
+    private_cache_control,
 )
 
 DATE = "Sat, 13 Jan 2024 10:30:45 GMT"
@@ -161,3 +162,20 @@ def test_last_modified_is_strong_a_second_later(
     answered = fields(f"Last-Modified: {modified}", f"Date: {date}")
 
     assert last_modified_is_strong(answered) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, "private"),
+        ("", "private"),
+        ("public", "private"),
+        ("public, max-age=600", "private, max-age=600"),
+        ("Public, S-MaxAge=9, max-age=600, proxy-revalidate", "private, max-age=600"),
+        ("no-store", "private, no-store"),
+        ("private, no-cache", "private, no-cache"),
+        ('private="set-cookie", max-age=1', "private, max-age=1"),
+    ],
+)
+def test_what_is_for_somebody_is_kept_by_no_cache_between(value: str | None, expected: str) -> None:
+    assert private_cache_control(value) == expected

@@ -92,6 +92,11 @@ def test_name_is_cleaned(name: str, expected: str | None) -> None:
             "inline; filename=\"na_ve.mp4\"; filename*=UTF-8''na%C3%AFve.mp4",
             id="beyond ASCII",
         ),
+        pytest.param(
+            "a\ud800.mp4",
+            "inline; filename=\"a_.mp4\"; filename*=UTF-8''a%3F.mp4",
+            id="what cannot be encoded",
+        ),
     ],
 )
 def test_name_is_offered(name: str | None, expected: str) -> None:

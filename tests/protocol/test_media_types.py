@@ -106,6 +106,9 @@ def test_signature(first_bytes: bytes, expected: str | None) -> None:
         pytest.param("not a type", "a.ogv", None, "video/ogg", id="malformed: the name"),
         pytest.param("application/octet-stream", "a", FTYP, "video/mp4", id="octets: the bytes"),
         pytest.param("binary/octet-stream", "a.mov", b"", "video/quicktime", id="octets: the name"),
+        pytest.param(
+            "text/plain", "a.srt", b"1\n00:00", "application/x-subrip", id="text: subtitles"
+        ),
         pytest.param("text/plain; charset=utf-8", "a", FTYP, "video/mp4", id="text: the bytes"),
         pytest.param("text/plain", "a.ts", b"\0", "video/mp2t", id="text: the name"),
         pytest.param("text/plain", "a", None, "application/octet-stream", id="text, not seen"),
@@ -131,6 +134,7 @@ def test_type_to_send(
         pytest.param("application/json", None, None, id="declared something else"),
         pytest.param("image/svg+xml", None, None, id="an image that runs scripts"),
         pytest.param("application/pdf", None, None, id="a document"),
+        pytest.param("video/x+xml", "a.mp4", FTYP, id="XML that calls itself video"),
         pytest.param("multipart/byteranges; boundary=x", None, None, id="several parts"),
         pytest.param(None, "a.mp4", PAGE, id="a page without a type"),
         pytest.param("application/octet-stream", "a.mp4", PAGE, id="a page as octets"),
