@@ -6,10 +6,13 @@ parts inside it. A middleware of one's own uses them too.
 
 from aiohttp import web
 
+from streamproxy.access.identity import Identity
+from streamproxy.access.sign_in import SignIn
 from streamproxy.relay.streams import Streams
 from streamproxy.relay.transfer import Transfer
 from streamproxy.settings import Settings
 from streamproxy.targets.links import Link
+from streamproxy.targets.policy import HostRule
 from streamproxy.upstream.client import UpstreamClient
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
@@ -17,6 +20,12 @@ CLIENT = web.AppKey("CLIENT", UpstreamClient)
 STREAMS = web.AppKey("STREAMS", Streams)
 SAMPLE_LINK = web.AppKey("SAMPLE_LINK", str)
 
+# Who makes the request. Set by verify_signature and authenticate; absent where nobody asks.
+IDENTITY = web.RequestKey("IDENTITY", Identity)
+# The hosts that whoever asks may fetch from. Set by enforce_acl.
+HOST_RULE = web.RequestKey("HOST_RULE", HostRule)
+# How to come in. Set by authenticate, for the page and the routes of its form.
+SIGN_IN = web.RequestKey("SIGN_IN", SignIn)
 # The link to fetch: parsed and permitted. Set by validate_url.
 LINK = web.RequestKey("LINK", Link)
 # The most bytes that a resource may have. Set by limit_size.

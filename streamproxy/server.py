@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from streamproxy.keys import SETTINGS, STREAMS
+from streamproxy.keys import CLIENT, SETTINGS, STREAMS
 from streamproxy.settings import Settings
 from streamproxy.targets.links import MAX_LINK_LENGTH
 
@@ -89,6 +89,7 @@ async def serve(
     await runner.setup()
     try:
         for bound in sockets:
+            app[CLIENT].own.add(bound.getsockname())
             await web.SockSite(runner, bound, backlog=_BACKLOG).start()
         stop = asyncio.Event()
 

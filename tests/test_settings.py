@@ -31,6 +31,18 @@ DEFAULTS: dict[str, Any] = {
     "allow_endpoint": (),
     "allow_host": (),
     "deny_host": (),
+    "upstream_proxy": "",
+    "auth": True,
+    "access_token": "",
+    "users_file": "",
+    "acl_file": "",
+    "signing_key": (),
+    "rate_limit": (),
+    "user_rate_limit": (),
+    "rate_store": "",
+    "trusted_proxy": (),
+    "server_name": (),
+    "frame_ancestor": (),
     "cors_origin": (),
     "log_file": "stream.log",
     "log_level": "INFO",
@@ -74,12 +86,29 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("allow_host", "Media.Example,*.cdn.example.", ("media.example", "*.cdn.example")),
     ("deny_host", "*", ("*",)),
     ("deny_host", "::1", ("::1",)),
+    ("upstream_proxy", "http://proxy.example:3128", "http://proxy.example:3128"),
+    ("upstream_proxy", "socks5://me:pw@[::1]:1080", "socks5://me:pw@[::1]:1080"),
+    ("upstream_proxy", "", ""),
+    ("auth", "no", False),
+    ("access_token", "s3cret-token_~+/=", "s3cret-token_~+/="),
+    ("users_file", "users.txt", "users.txt"),
+    ("acl_file", "acl.toml", "acl.toml"),
+    ("signing_key", "0123456789abcdef", ("0123456789abcdef",)),
+    ("signing_key", "0123456789abcdef,fedcba9876543210", ("0123456789abcdef", "fedcba9876543210")),
+    ("rate_limit", "100/minute", ((100, 60),)),
+    ("rate_limit", "10/second, 20 / 10seconds", ((10, 1), (20, 10))),
+    ("user_rate_limit", "1000/2days", ((1000, 172800),)),
+    ("rate_store", "redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+    ("trusted_proxy", "127.0.0.1, 10.0.0.0/8", (ip_network("127.0.0.1"), ip_network("10.0.0.0/8"))),
+    ("server_name", "Films.Example", ("films.example",)),
+    ("frame_ancestor", "https://app.example, self", ("https://app.example", "'self'")),
     ("cors_origin", "HTTPS://App.Example:8443", ("https://app.example:8443",)),
     ("cors_origin", "*", ("*",)),
     ("log_file", "-", "-"),
     ("log_level", "debug", "DEBUG"),
     ("log_format", "JSON", "json"),
 ]
+PROXIES = "a URL such as http://proxy.example:3128 or socks5://proxy.example:1080"
 BAD: list[tuple[str, Any, Any]] = [
     ("host", "", "a host name or an IP address"),
     ("host", None, "a host name or an IP address"),
@@ -121,6 +150,23 @@ BAD: list[tuple[str, Any, Any]] = [
     ("allow_host", "a*.example", "a host name, or a pattern such as *.example.com"),
     ("allow_host", "https://media.example", "a host name, or a pattern such as *.example.com"),
     ("deny_host", "b\xfccher.example", "a host name, or a pattern such as *.example.com"),
+    ("upstream_proxy", "proxy.example:3128", PROXIES),
+    ("upstream_proxy", "ftp://proxy.example:21", PROXIES),
+    ("upstream_proxy", "http://proxy.example", PROXIES),
+    ("auth", "maybe", "true or false"),
+    ("access_token", "two words", "letters, digits and -._~+/="),
+    ("users_file", 5, "a path"),
+    ("acl_file", 5, "a path"),
+    ("signing_key", "short", "a text of at least 16 characters"),
+    ("rate_limit", "100", "a rate such as 100/minute"),
+    ("rate_limit", "0/minute", "a rate such as 100/minute"),
+    ("rate_limit", "5/0seconds", "a rate such as 100/minute"),
+    ("rate_limit", "5/fortnight", "a rate such as 100/minute"),
+    ("user_rate_limit", "-1/minute", "a rate such as 100/minute"),
+    ("rate_store", "memcached://cache", "a URL such as redis://127.0.0.1:6379/0"),
+    ("trusted_proxy", "proxy", "a network such as 127.0.0.1 or 10.0.0.0/8"),
+    ("server_name", "films.example:5000/", "a host name, or a pattern such as *.example.com"),
+    ("frame_ancestor", "https://a.example; x", "an origin such as https://example.com, self or *"),
     ("cors_origin", "app.example", "an origin such as https://example.com, or *"),
     ("cors_origin", "https://app.example/", "an origin such as https://example.com, or *"),
     ("cors_origin", "null", "an origin such as https://example.com, or *"),
@@ -237,7 +283,9 @@ def test_bad_value_is_refused_with_all_that_helps(name: str, given: Any, allowed
         Settings(**{name: given})
 
     message = str(caught.value)
-    assert message == f"{name}: {str(given)!r} is not allowed; give {allowed}"
+    declared = next(setting for setting in fields(Settings) if setting.name == name)
+    shown = "the value" if declared.metadata["secret"] else repr(str(given))
+    assert message == f"{name}: {shown} is not allowed; give {allowed}"
     assert "\n" not in message
 
 
@@ -294,6 +342,18 @@ def test_every_setting_can_stand_in_the_environment() -> None:
         "ALLOW_ENDPOINT": "127.0.0.1:80,[::1]:80",
         "ALLOW_HOST": "a.example,b.example",
         "DENY_HOST": "c.example",
+        "UPSTREAM_PROXY": "http://proxy.example:3128",
+        "AUTH": "false",
+        "ACCESS_TOKEN": "s3cret",
+        "USERS_FILE": "users",
+        "ACL_FILE": "acl.toml",
+        "SIGNING_KEY": "0123456789abcdef,fedcba9876543210",
+        "RATE_LIMIT": "10/second,100/minute",
+        "USER_RATE_LIMIT": "1000/day",
+        "RATE_STORE": "redis://127.0.0.1:6379/0",
+        "TRUSTED_PROXY": "127.0.0.1,10.0.0.0/8",
+        "SERVER_NAME": "films.example",
+        "FRAME_ANCESTOR": "self",
         "CORS_ORIGIN": "https://a.example,https://b.example",
         "LOG_FILE": "-",
         "LOG_LEVEL": "debug",
@@ -320,3 +380,17 @@ def test_text_is_taken_with_the_types_of_text() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings().port = 1  # type: ignore[misc]  # that is the point
+
+
+def test_secrets_are_in_no_repr() -> None:
+    secrets: dict[str, Any] = {
+        "upstream_proxy": "http://me:s3cret@proxy.example:3128",
+        "access_token": "s3cret",
+        "signing_key": "s3cret-s3cret-s3cret",
+        "rate_store": "redis://:s3cret@cache.example:6379/0",
+    }
+
+    assert "s3cret" not in repr(Settings(**secrets))
+    assert set(secrets) == {
+        setting.name for setting in fields(Settings) if setting.metadata["secret"]
+    }

@@ -1,10 +1,21 @@
-"""The limits that hold for one request."""
+"""What holds for one request: its limits, and the client that fetches for it."""
 
 from aiohttp import web
 
-from streamproxy.keys import MAX_SIZE, SETTINGS
+from streamproxy.keys import CLIENT, HOST_RULE, MAX_SIZE, SETTINGS
+from streamproxy.protocol.loops import parse_instances
 from streamproxy.upstream.body import ResumePolicy
+from streamproxy.upstream.client import UpstreamClient
 from streamproxy.upstream.resource import Limits
+
+
+def client_of(request: web.Request) -> UpstreamClient:
+    """Return the client for a request: for its user's hosts, and in its chain of proxies."""
+    client = request.config_dict[CLIENT]
+    if (rule := request.get(HOST_RULE)) is not None:
+        client = client.narrowed(rule)
+    instances = parse_instances(request.headers.getall("User-Agent", ()))
+    return client.following(instances) if instances else client
 
 
 def limits_of(request: web.Request) -> Limits:

@@ -3,15 +3,18 @@
 import aiohttp_jinja2
 from aiohttp import web
 
-from streamproxy.keys import SAMPLE_LINK
+from streamproxy.access.identity import DEFAULT_TOKEN, Identity
+from streamproxy.access.sites import comes_from_elsewhere
+from streamproxy.handlers.login import login_page
+from streamproxy.keys import IDENTITY, SAMPLE_LINK, SETTINGS, SIGN_IN
 from streamproxy.version import __version__
 
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "media-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors {}"
+)
 _FIELDS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "media-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
@@ -19,11 +22,30 @@ _FIELDS = {
 
 
 async def page(request: web.Request) -> web.Response:
-    """Answer with the page; the link in ?url= is read by the page itself."""
-    context = {"version": __version__, "sample_link": request.config_dict.get(SAMPLE_LINK, "")}
+    """Answer with the page; the link in ?url= is read by the page itself.
+
+    Where nobody knows yet who is there, the answer is the form to sign in.
+    """
+    sign_in = request.get(SIGN_IN)
+    if sign_in is not None and IDENTITY not in request:
+        return login_page(request, sign_in)
+    is_session = sign_in is not None and sign_in.by_session
+    context = {
+        "version": __version__,
+        "sample_link": request.config_dict.get(SAMPLE_LINK, ""),
+        "signed_in_as": _shown(request[IDENTITY]) if is_session else "",
+        "waits": comes_from_elsewhere(request.headers),
+    }
     response = aiohttp_jinja2.render_template("index.html", request, context)
+    ancestors = " ".join(request.config_dict[SETTINGS].frame_ancestor) or "'none'"
     response.headers.update(_FIELDS)
+    response.headers["Content-Security-Policy"] = _POLICY.format(ancestors)
     return response
+
+
+def _shown(identity: Identity) -> str:
+    """Return who somebody is, as they know themselves."""
+    return "owner" if identity.name == DEFAULT_TOKEN else identity.name
 
 
 async def add_slash(request: web.Request) -> web.Response:

@@ -5,9 +5,9 @@ from contextlib import closing
 
 from aiohttp import HttpVersion11, web
 
-from streamproxy.handlers.limits import limits_of, resume_policy_of
+from streamproxy.handlers.limits import client_of, limits_of, resume_policy_of
 from streamproxy.keys import (
-    CLIENT,
+    IDENTITY,
     LINK,
     MAX_SIZE,
     RESPONSE_FIELDS,
@@ -15,7 +15,7 @@ from streamproxy.keys import (
     STREAMS,
     TRANSFER,
 )
-from streamproxy.protocol.fields import SECURITY_FIELDS
+from streamproxy.protocol.fields import private_cache_control, security_fields
 from streamproxy.protocol.filenames import content_disposition
 from streamproxy.protocol.heads import read_ask
 from streamproxy.relay.body import relay_response
@@ -33,7 +33,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     logger.info("Stream request for: %s", link)
     if ask.ranges is not None:
         logger.info("Range request: bytes=%s", ",".join(map(str, ask.ranges[:10])))
-    client, settings = request.config_dict[CLIENT], request.config_dict[SETTINGS]
+    client, settings = client_of(request), request.config_dict[SETTINGS]
     with request.config_dict[STREAMS].running():
         async with (
             client_presence(request, stall_timeout=settings.client_stall_timeout),
@@ -54,10 +54,12 @@ async def stream(request: web.Request) -> web.StreamResponse:
 def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
     """Build the head of the response by hand, from the plan and from nothing else."""
     plan = resource.plan
-    fields = {**request.get(RESPONSE_FIELDS, {}), **plan.fields, **SECURITY_FIELDS}
+    fields = request.get(RESPONSE_FIELDS, {}) | plan.fields | security_fields(resource.media_type)
     if resource.media_type is not None:
         fields["Content-Type"] = resource.media_type
         fields["Content-Disposition"] = content_disposition(resource.filename)
+    if IDENTITY in request:
+        fields["Cache-Control"] = private_cache_control(fields.get("Cache-Control"))
     response = web.StreamResponse(status=plan.status, headers=fields)
     if plan.length is None and request.version < HttpVersion11:
         response.force_close()  # nothing else ends the body; aiohttp would keep the connection

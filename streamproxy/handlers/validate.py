@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from streamproxy.handlers.limits import limits_of
-from streamproxy.keys import CLIENT, LINK
+from streamproxy.handlers.limits import client_of, limits_of
+from streamproxy.keys import LINK
 from streamproxy.relay.presence import client_presence
 from streamproxy.upstream.probe import Probe, probe
 
@@ -11,7 +11,7 @@ from streamproxy.upstream.probe import Probe, probe
 async def validate(request: web.Request) -> web.Response:
     """Answer with what a look at the link shows; a failure is reported by the chain."""
     async with client_presence(request):
-        found = await probe(request.config_dict[CLIENT], request[LINK], limits_of(request))
+        found = await probe(client_of(request), request[LINK], limits_of(request))
     return web.json_response(_answer(found), headers={"Cache-Control": "no-store"})
 
 

@@ -5,8 +5,10 @@ from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.keys import RESPONSE_FIELDS
 
-# What a player of another origin needs to see to seek.
-_EXPOSED = "Accept-Ranges, Content-Length, Content-Range, ETag"
+# What a player of another origin needs to see to seek, and to know when to ask again.
+_EXPOSED = (
+    "Accept-Ranges, Content-Length, Content-Range, ETag, Retry-After, RateLimit, RateLimit-Policy"
+)
 
 
 def allow_origins(origins: tuple[str, ...]) -> Middleware:
@@ -28,7 +30,7 @@ def allow_origins(origins: tuple[str, ...]) -> Middleware:
             fields["Access-Control-Expose-Headers"] = _EXPOSED
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 fields["Access-Control-Allow-Methods"] = "GET, HEAD"
-                fields["Access-Control-Allow-Headers"] = "Range, If-Range"
+                fields["Access-Control-Allow-Headers"] = "Authorization, Range, If-Range"
                 fields["Access-Control-Max-Age"] = "86400"
                 return web.Response(status=204, headers=fields)
         request[RESPONSE_FIELDS] = request.get(RESPONSE_FIELDS, {}) | fields

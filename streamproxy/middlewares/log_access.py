@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.errors import ProxyError
-from streamproxy.keys import LINK, TRANSFER
+from streamproxy.keys import IDENTITY, LINK, TRANSFER
 from streamproxy.relay.presence import ClientGone, outcome_of_cancellation
 from streamproxy.relay.transfer import Outcome, Transfer
 
@@ -66,11 +66,12 @@ def _log(request: web.Request, status: int | None, transfer: Transfer, seconds: 
     is_static = request.match_info.route.name == "static"
     logger.log(
         logging.DEBUG if is_static else logging.INFO,
-        "%s %s%s from %s: status %s, %d bytes, %.3f s, %s",
+        "%s %s%s from %s%s: status %s, %d bytes, %.3f s, %s",
         request.method,
         request.rel_url.raw_path,
         "" if link is None else f" of {link.origin}",
         request.remote,
+        f" ({request[IDENTITY]})" if IDENTITY in request else "",
         "-" if status is None else status,
         transfer.bytes_sent,
         seconds,

@@ -6,7 +6,7 @@ import logging
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from streamproxy.errors import MissingUrl, ProxyError
+from streamproxy.errors import ProxyError, RequestError
 from streamproxy.keys import RESPONSE_FIELDS
 from streamproxy.protocol.fields import SECURITY_FIELDS
 from streamproxy.relay.presence import ClientGone
@@ -52,10 +52,11 @@ def _render(request: web.Request, error: ProxyError) -> web.Response:
     own = {"Cache-Control": "no-store", **SECURITY_FIELDS}
     fields = own | request.get(RESPONSE_FIELDS, {})
     if request.match_info.route.name == "validate":
-        # The question was answered: no, it does not play. Unless there was no question.
-        status = error.status if isinstance(error, MissingUrl) else 200
+        # The question was answered: no, it does not play. Unless it was no proper question.
+        at_fault = isinstance(error, RequestError)
         answer = {"valid": False, "error": error.detail, **facts}
-        return web.json_response(answer, status=status, headers=fields)
+        fields |= error.fields if at_fault else {}
+        return web.json_response(answer, status=error.status if at_fault else 200, headers=fields)
     problem = {
         "type": f"urn:streamproxy:error:{error.code}",
         "title": error.title,

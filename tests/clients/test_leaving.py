@@ -3,14 +3,18 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from threading import Event
+from ipaddress import ip_network
 
 import pytest
+from aiohttp import ClientSession
+from aiohttp.abc import AbstractResolver, ResolveResult
 from proxies import Proxy, StartProxy
 from upstreams import CONTENT, Exchange, raw_upstream, response
 from visitors import FILM, calling, has_streams
+
+from streamproxy.targets.policy import TargetPolicy
+from streamproxy.upstream.connector import GuardedConnector
 
 BUSY = "503 Service Unavailable"
 
@@ -26,17 +30,23 @@ async def patient_proxy(start_proxy: StartProxy, handler_cancellation: bool) -> 
     )
 
 
-@asynccontextmanager
-async def slow_resolver() -> AsyncIterator[Event]:
-    """Let names resolve only after the event: their look-ups wait behind another task."""
-    answered = Event()
-    executor = ThreadPoolExecutor(max_workers=1)
-    executor.submit(answered.wait, 20)
-    asyncio.get_running_loop().set_default_executor(executor)
-    try:
-        yield answered
-    finally:
-        answered.set()
+class SlowResolver(AbstractResolver):
+    """A name server that answers only after the event."""
+
+    def __init__(self) -> None:
+        self.answered = asyncio.Event()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        await self.answered.wait()
+        found = ResolveResult(
+            hostname=host, host="127.0.0.1", port=port, family=family, proto=0, flags=0
+        )
+        return [found]
+
+    async def close(self) -> None:
+        self.answered.set()
 
 
 @asynccontextmanager
@@ -54,18 +64,26 @@ async def full_queue() -> AsyncIterator[tuple[str, socket.socket]]:
 
 
 class TestBeforeTheHead:
-    async def test_while_the_name_is_looked_up(self, patient_proxy: Proxy) -> None:
-        async with raw_upstream(b"") as upstream:
-            link = upstream.link().replace("127.0.0.1", "localhost")
-            async with (
-                slow_resolver() as answered,
-                calling(patient_proxy, "/stream", link) as visitor,
-            ):
-                assert await has_streams(patient_proxy, 1)
+    async def test_while_the_name_is_looked_up(
+        self, start_proxy: StartProxy, handler_cancellation: bool
+    ) -> None:
+        resolver = SlowResolver()
+        policy = TargetPolicy(allow_network=(ip_network("127.0.0.0/8"),))
+        async with (
+            raw_upstream(b"") as upstream,
+            ClientSession(connector=GuardedConnector(policy, resolver=resolver)) as session,
+        ):
+            proxy = await start_proxy(
+                handler_cancellation=handler_cancellation,
+                connect_timeout=30,
+                app_options={"session": session},
+            )
+            link = upstream.link().replace("127.0.0.1", "site.example")
+            async with calling(proxy, "/stream", link) as visitor:
+                assert await has_streams(proxy, 1)
                 visitor.leave()
-                assert await has_streams(patient_proxy, 0)
-                answered.set()
-                await asyncio.get_running_loop().shutdown_default_executor()
+                assert await has_streams(proxy, 0)
+            resolver.answered.set()
             assert upstream.connections == 0
 
     async def test_while_it_connects(self, patient_proxy: Proxy) -> None:
@@ -254,7 +272,7 @@ async def test_leaver_that_pipelined_many_requests_is_noticed(patient_proxy: Pro
         calling(patient_proxy, "/stream", upstream.link()) as visitor,
     ):
         await visitor.read_head()
-        visitor.writer.write(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n" * 5000)
+        visitor.writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5000)
         await asyncio.sleep(0.2)  # let the server read as many as it takes
         visitor.leave()
         await asyncio.wait_for(upstream.closed.wait(), 1)

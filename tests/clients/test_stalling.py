@@ -14,8 +14,8 @@ from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 from visitors import FILM, Visitor, calling, connected, eventually, has_streams
 
 STALL_S = 0.5
-HALF_HEAD = b"GET /health HTTP/1.1\r\nHost: a\r\nX-Half: "
-WHOLE_HEAD = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+HALF_HEAD = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Half: "
+WHOLE_HEAD = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 async def endless(exchange: Exchange) -> None:

@@ -81,7 +81,7 @@ async def calling(
 ) -> AsyncIterator[Visitor]:
     """Send a GET for a route of the proxy on a connection of its own."""
     target = re.sub(r"^http://[^/]+", "", proxy.url(route, link))
-    fields = "Host: a\r\n" + (f"Range: bytes={byte_range}\r\n" if byte_range else "")
+    fields = "Host: localhost\r\n" + (f"Range: bytes={byte_range}\r\n" if byte_range else "")
     async with connected(proxy.port) as visitor:
         visitor.writer.write(f"GET {target} HTTP/{version}\r\n{fields}\r\n".encode())
         yield visitor

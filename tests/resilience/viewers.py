@@ -30,7 +30,7 @@ async def watch(proxy: Proxy, link: str, byte_range: str | None = None) -> Seen:
     asked = "" if byte_range is None else f"Range: bytes={byte_range}\r\n"
     try:
         async with asyncio.timeout(20):
-            writer.write(f"GET {target} HTTP/1.1\r\nHost: a\r\n{asked}\r\n".encode())
+            writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n{asked}\r\n".encode())
             lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             pairs = (line.partition(": ") for line in lines[1:] if line)
             fields = {name.lower(): value for name, _, value in pairs}

@@ -17,7 +17,7 @@ async def open_raw(proxy: Proxy, link: str) -> tuple[asyncio.StreamReader, async
     sock.connect(("127.0.0.1", proxy.port))
     reader, writer = await asyncio.open_connection(sock=sock, limit=4096)
     path = proxy.url("/stream", link).partition(str(proxy.port))[2]
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return reader, writer
 
 

@@ -1,0 +1,1 @@
+"""Who may use the proxy, and from where: decisions, and the little that they must remember."""

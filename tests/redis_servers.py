@@ -1,0 +1,78 @@
+"""A real redis-server for the tests, on a free port."""
+
+import asyncio
+import shutil
+import socket
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port: int = bound.getsockname()[1]
+        return port
+
+
+class RedisServer:
+    """A redis-server that keeps nothing on disk; it can be stopped and started again."""
+
+    def __init__(self, *options: str, password: str = "") -> None:
+        self.port = free_port()
+        self._options = options
+        self._password = password
+        self._process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL as the setting rate_store takes it."""
+        user = f":{self._password}@" if self._password else ""
+        return f"redis://{user}127.0.0.1:{self.port}/0"
+
+    async def start(self) -> None:
+        """Start it, and wait until it answers."""
+        program = shutil.which("redis-server")
+        if program is None:
+            pytest.skip("there is no redis-server on this machine")
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._options]
+        if self._password:
+            options += ["--requirepass", self._password]
+        self._process = await asyncio.create_subprocess_exec(program, *options, stdout=PIPE)
+        assert self._process.stdout is not None
+        async with asyncio.timeout(20):
+            while b"Ready to accept connections" not in (line := await self._read_line()):
+                assert line, "redis-server has ended"
+
+    async def _read_line(self) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return await self._process.stdout.readline()
+
+    async def stop(self) -> None:
+        """Stop it, at once."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.communicate()
+
+    async def ask(self, *command: str) -> list[str]:
+        """Return the lines that redis-cli prints for a command."""
+        login = ["--no-auth-warning", "-a", self._password] if self._password else []
+        process = await asyncio.create_subprocess_exec(
+            "redis-cli", "-p", str(self.port), *login, *command, stdout=PIPE
+        )
+        out, _ = await asyncio.wait_for(process.communicate(), 20)
+        return out.decode().splitlines()
+
+
+@asynccontextmanager
+async def redis_server(*options: str, password: str = "") -> AsyncIterator[RedisServer]:
+    """Run a redis-server, with further options of its own."""
+    server = RedisServer(*options, password=password)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
