@@ -19,11 +19,13 @@ showKeys(byId("keys"));
 
 const field = byId("link");
 const player = new Player(byId("video"));
-const problem = new ProblemPanel({ onRetry: () => retry() });
+const problem = new ProblemPanel({ onRetry: () => retry(), onSignIn: () => signIn() });
 const recent = new RecentView(new RecentLinks(openStorage()), (link) => submit(link));
 
 // What is open: every new opening replaces it and aborts the former, so that a late answer finds itself stale.
 let opening = idle();
+// Filled in by another site: it waits for a person's act, whatever that site does to this page's address meanwhile.
+let awaiting = "waits" in document.body.dataset ? readQuery(location.search) : null;
 
 function idle() {
   return { link: "", startAt: 0, takesFocus: false, verdict: null, abort: new AbortController() };
@@ -74,11 +76,21 @@ function submit(pasted) {
   // The same link once more is no new entry in the history.
   const method = readQuery(location.search).link === link ? "replaceState" : "pushState";
   history[method](null, "", address);
-  openLink(link, 0, { takesFocus: true });
+  let startAt = 0;
+  if (awaiting?.link === link) {
+    ({ startAt } = awaiting);
+    awaiting = null;
+  }
+  openLink(link, startAt, { takesFocus: true });
 }
 
 function retry() {
   openLink(opening.link, opening.startAt, { takesFocus: true });
+}
+
+/** Load the page anew, which then asks to sign in, and goes on where this one stopped. */
+function signIn() {
+  location.assign(`${routeFor("", opening.link)}&t=${Math.floor(opening.startAt)}`);
 }
 
 /**
@@ -166,6 +178,10 @@ function openFromAddress() {
   const { link, startAt } = readQuery(location.search);
   if (link === "") {
     reset();
+  } else if (link === awaiting?.link) {
+    reset();
+    field.value = link;
+    say(text.fromAnotherSite);
   } else {
     openLink(link, startAt);
   }

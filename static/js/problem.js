@@ -13,9 +13,10 @@ export class ProblemPanel {
   #download = byId("download");
   #copy = byId("copy");
   #address = "";
+  #signedOut = false;
 
-  constructor({ onRetry }) {
-    this.#retry.addEventListener("click", onRetry);
+  constructor({ onRetry, onSignIn }) {
+    this.#retry.addEventListener("click", () => (this.#signedOut ? onSignIn() : onRetry()));
     this.#copy.addEventListener("click", () => this.#copyAddress());
   }
 
@@ -32,8 +33,11 @@ export class ProblemPanel {
       proxyStatus && phrase.proxyStatus(proxyStatus),
     ].filter(Boolean).join(" · ");
 
-    this.#retry.textContent = position >= 1 ? phrase.retryFrom(formatClock(position)) : text.tryAgain;
-    this.#retry.classList.toggle("primary", verdict.retryable === true);
+    this.#signedOut = code === "authentication_required";
+    this.#retry.textContent = this.#signedOut
+      ? text.signIn
+      : position >= 1 ? phrase.retryFrom(formatClock(position)) : text.tryAgain;
+    this.#retry.classList.toggle("primary", this.#signedOut || verdict.retryable === true);
 
     const elsewhere = OUTSIDE_PLAYERS.has(code);
     this.#address = address;

@@ -22,6 +22,7 @@ export const text = {
   checkingSlowly: "Still checking: the site takes its time…",
   askingAgain: "Playback stopped. Asking the site why…",
   canceled: "Canceled.",
+  fromAnotherSite: "Another site filled in this link. Nothing is fetched until you press Play.",
   loading: "Loading the video…",
   ready: "Ready. Press Play to start.",
   buffering: "Waiting for more of the video…",
@@ -44,6 +45,7 @@ export const text = {
   cannotStartThere: "This link plays from the start only, so the time asked for was left out.",
 
   tryAgain: "Try again",
+  signIn: "Sign in",
   download: "Download",
   copy: "Copy address for a player",
   copied: "Address copied",
@@ -54,6 +56,9 @@ export const text = {
   cleared: "The list was cleared.",
   undo: "Undo",
   justNow: "just now",
+
+  signedInAs: "Signed in as",
+  signOut: "Sign out",
 };
 
 /** Words around a value. */
@@ -109,6 +114,13 @@ const titles = {
   too_many_redirects: "The link leads in circles",
   connect_timeout: "The site could not be reached in time",
   read_timeout: "The site stopped answering",
+  authentication_required: "Please sign in",
+  too_many_attempts: "Too many wrong attempts to sign in",
+  rate_limited: "Too many requests in a short time",
+  invalid_signature: "This link’s signature is not valid",
+  link_expired: "This link has expired",
+  foreign_site: "Another site may not use this server",
+  misdirected_request: "This server is not known by that name",
   internal_error: "Something broke in the proxy",
   proxy_unreachable: "The proxy does not answer",
   bad_answer: "Something else answered for the proxy",

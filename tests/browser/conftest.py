@@ -96,14 +96,15 @@ def upstream(site: Upstream) -> Upstream:
 
 
 @asynccontextmanager
-async def served(app: web.Application) -> AsyncIterator[str]:
-    """Serve an application on loopback and give its origin."""
+async def served(app: web.Application, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """Serve an application on an address of loopback and give its origin."""
     runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, host, 0)
         await site.start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        name = f"[{host}]" if ":" in host else host
+        yield f"http://{name}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
@@ -145,15 +146,20 @@ def complaints() -> list[str]:
 
 
 @asynccontextmanager
-async def opened_context(browser: Browser, complaints: list[str]) -> AsyncIterator[BrowserContext]:
-    """Open a fresh profile whose console is read: violations of the CSP are said there too."""
+async def opened_context(
+    browser: Browser, complaints: list[str], *, expected: str = r"(?!)"
+) -> AsyncIterator[BrowserContext]:
+    """Open a fresh profile whose console is read: violations of the CSP are said there too.
+
+    :param expected: a pattern of what the browser may say; by default nothing.
+    """
     context = await browser.new_context(viewport=WINDOW, locale="en-GB")
     context.set_default_timeout(WAIT_MS)
     context.on(
         "console",
         lambda message: (
             complaints.append(f"{message.type} of {message.location['url']}: {message.text}")
-            if message.type in {"error", "warning"}
+            if message.type in {"error", "warning"} and not re.search(expected, message.text)
             else None
         ),
     )

@@ -1,7 +1,5 @@
 """What fails is said: what, why, and what to do."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.async_api import Route, expect
 
@@ -11,11 +9,9 @@ from .upstream import Upstream, expired, stuck, willing
 from .viewer import Viewer
 
 
-def codes() -> Iterator[str]:
-    """Yield every code of the contract."""
-    yield errors.ProxyError.code
-    for kind in errors.ProxyError.__subclasses__():
-        yield kind.code
+def codes(kind: type[errors.ProxyError] = errors.ProxyError) -> set[str]:
+    """Return every code of the contract."""
+    return {kind.code}.union(*map(codes, kind.__subclasses__()))
 
 
 async def test_web_page_is_no_video(viewer: Viewer, upstream: Upstream) -> None:
