@@ -47,7 +47,7 @@ class Observed:
     async def streams(self) -> int:
         """Return how many streams run, as health says it, on a connection that ends with that."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = await reader.read()
         writer.close()
         return int(json.loads(answer.partition(b"\r\n\r\n")[2])["streams"])

@@ -63,7 +63,7 @@ async def pause(server: Observed, link: str) -> StreamWriter:
     """Take the first bytes of a film, and leave the connection as it is."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=_TAKEN)
     target = f"/stream?url={quote(link, safe='')}"
-    writer.write(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     await reader.readuntil(b"\r\n\r\n")
     await reader.readexactly(_TAKEN)
     return writer

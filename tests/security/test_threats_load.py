@@ -1,0 +1,105 @@
+"""Attacks on the line, the memory and the bytes: T26 to T29."""
+
+import asyncio
+import gzip
+
+import pytest
+from aiohttp import ClientError
+from proxies import Proxy, StartProxy, code_of
+from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
+
+MEDIA = {"Content-Type": "video/mp4"}
+
+
+async def test_t26_requests_without_number_are_refused(start_proxy: StartProxy) -> None:
+    proxy = await start_proxy(rate_limit="5/minute")
+    statuses = []
+    for _ in range(10):
+        async with proxy.client.get(proxy.url("/api/validate", "x")) as got:
+            statuses.append(got.status)
+
+    assert statuses == [200] * 5 + [429] * 5
+    assert 1 <= int(got.headers["Retry-After"]) <= 60
+
+
+async def test_t27_head_without_end_is_refused(proxy: Proxy) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\n")
+        while not exchange.writer.is_closing():
+            await exchange.send(b"X-Padding: " + b"x" * 60_000 + b"\r\n")
+
+    async with raw_upstream(answer) as site:
+        assert await code_of(proxy, site.link()) == (502, "upstream_protocol")
+
+
+async def test_t27_body_beyond_the_limit_is_cut(start_proxy: StartProxy) -> None:
+    proxy = await start_proxy(max_file_size="1MiB")
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(response("200 OK", MEDIA))
+        while not exchange.writer.is_closing():
+            await exchange.send(CONTENT)
+
+    async with raw_upstream(answer) as site:
+        got = await proxy.stream(site.link())
+        with pytest.raises(ClientError):
+            await got.read()
+
+
+async def test_t27_compressed_body_is_never_blown_up(proxy: Proxy) -> None:
+    bomb = gzip.compress(bytes(2**26))
+    fields = MEDIA | {"Content-Encoding": "gzip", "Content-Length": str(len(bomb))}
+    async with raw_upstream(response("200 OK", fields, bomb)) as site:
+        got = await proxy.stream(site.link())
+        assert await got.read() == bomb
+    assert got.headers["Content-Encoding"] == "gzip"
+
+
+async def test_t28_streams_have_a_limit(start_proxy: StartProxy) -> None:
+    proxy = await start_proxy(max_streams=1)
+    arrived = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        arrived.set()
+        await exchange.wait_closed()
+
+    async with raw_upstream(answer) as site:
+        first = asyncio.create_task(proxy.client.get(proxy.url("/stream", site.link())))
+        await arrived.wait()
+        assert await code_of(proxy, site.link()) == (503, "too_many_streams")
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+
+
+async def test_t28_link_that_is_too_long_is_refused(proxy: Proxy) -> None:
+    link = "http://127.0.0.1:2/" + "x" * 32 * 1024
+    assert await code_of(proxy, link) == (400, "invalid_url")
+
+
+async def test_t29_cut_is_never_taken_for_the_end(proxy: Proxy) -> None:
+    fields = MEDIA | {"Content-Length": str(len(CONTENT))}
+    async with raw_upstream(response("200 OK", fields, CONTENT[:1000])) as site:
+        got = await proxy.stream(site.link())
+        with pytest.raises(ClientError):
+            await got.read()
+
+
+async def test_t29_wrong_part_is_never_passed_on(proxy: Proxy) -> None:
+    fields = MEDIA | {"Content-Range": "bytes 500-599/1000", "Content-Length": "100"}
+    async with raw_upstream(response("206 Partial Content", fields, bytes(100))) as site:
+        assert await code_of(proxy, site.link(), "0-99") == (502, "upstream_protocol")
+
+
+async def test_t29_surplus_answers_no_other_request(proxy: Proxy) -> None:
+    poison = response("200 OK", MEDIA | {"Content-Length": "6"}, b"poison")
+    honest = response("200 OK", MEDIA | {"Content-Length": "5"}, b"first")
+
+    async def answer(exchange: Exchange) -> None:
+        if exchange.target == b"/first.mp4":
+            await exchange.send(honest, poison)
+        else:
+            await Honest()(exchange)
+
+    async with raw_upstream(answer, keep_alive=True) as site:
+        assert await (await proxy.stream(site.link("/first.mp4"))).read() == b"first"
+        assert await (await proxy.stream(site.link("/second.mp4"))).read() == CONTENT
