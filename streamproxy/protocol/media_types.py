@@ -8,9 +8,9 @@ standard, section 6.2, and of each container's own specification.
 """
 
 import re
-from collections.abc import Callable
 
 from streamproxy.errors import NotMedia
+from streamproxy.protocol.signatures import detect_type
 
 # The bytes that detect_type looks at, at most: three packets of an MPEG transport stream.
 SNIFF_LENGTH = 512
@@ -112,15 +112,6 @@ _CONTAINERS = {
     "video/x-flv": "flv",
 }
 
-_MP4_BRANDS = {
-    b"qt  ": "video/quicktime",
-    b"M4A ": "audio/mp4",
-    b"M4B ": "audio/mp4",
-    b"avif": "image/avif",
-    b"avis": "image/avif",
-    b"heic": "image/heic",
-    b"mif1": "image/heif",
-}
 _PAGE = re.compile(
     rb"<!doctype html|<!--|<(html|head|body|script|title|iframe|h1|div|table|style|meta|p|a)[\s>]"
     rb"|<\?xml.{0,400}<html[\s>]",
@@ -153,11 +144,6 @@ def says_nothing(declared: str | None) -> bool:
 def container_of(media_type: str) -> str | None:
     """Return the short name of the container that a media type stands for."""
     return _CONTAINERS.get(media_type)
-
-
-def detect_type(first_bytes: bytes) -> str | None:
-    """Return the type that the first bytes of a representation show, or None."""
-    return next((found for detect in _DETECTORS if (found := detect(first_bytes))), None)
 
 
 def decide_media_type(declared: str | None, filename: str | None, first_bytes: bytes | None) -> str:
@@ -214,77 +200,3 @@ def _is_page(first_bytes: bytes) -> bool:
     return (
         _PAGE.match(first_bytes.removeprefix(b"\xef\xbb\xbf").lstrip()[:SNIFF_LENGTH]) is not None
     )
-
-
-def _detect_mp4(head: bytes) -> str | None:
-    if head[4:8] == b"ftyp":
-        return _MP4_BRANDS.get(head[8:12], "video/mp4")
-    # QuickTime files from before the ftyp box begin with their first real box.
-    if head[4:8] in (b"moov", b"mdat", b"wide"):
-        return "video/quicktime"
-    return None
-
-
-def _detect_matroska(head: bytes) -> str | None:
-    if not head.startswith(b"\x1a\x45\xdf\xa3"):
-        return None
-    return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
-
-
-def _detect_ogg(head: bytes) -> str | None:
-    if not head.startswith(b"OggS"):
-        return None
-    return "video/ogg" if b"\x80theora" in head else "audio/ogg"
-
-
-def _detect_riff(head: bytes) -> str | None:
-    kinds = {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}
-    return kinds.get(head[8:12]) if head.startswith(b"RIFF") else None
-
-
-def _detect_mp3(head: bytes) -> str | None:
-    if head.startswith(b"ID3"):
-        return "audio/mpeg"
-    # A frame's header: eleven set bits, then version, layer III, bit rate and sample rate
-    # that are not the reserved values.
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2 or head[1] & 0x18 == 0x08:
-        return None
-    return "audio/mpeg" if head[2] >> 4 not in (0, 15) and head[2] >> 2 & 3 != 3 else None
-
-
-def _detect_mpegts(head: bytes) -> str | None:
-    for packet in (188, 192):  # 192: with the time stamps of Blu-ray
-        marks = head[packet - 188 : 3 * packet : packet]
-        if len(marks) == 3 and set(marks) == {0x47}:
-            return "video/mp2t"
-    return None
-
-
-def _detect_signature(head: bytes) -> str | None:
-    signatures = {
-        b"fLaC": "audio/flac",
-        b"FLV\x01": "video/x-flv",
-        b"\x00\x00\x01\xba": "video/mpeg",
-        b"\x00\x00\x01\xb3": "video/mpeg",
-        b"WEBVTT": "text/vtt",
-        b"#EXTM3U": "application/vnd.apple.mpegurl",
-        b"\x89PNG\r\n\x1a\n": "image/png",
-        b"\xff\xd8\xff": "image/jpeg",
-        b"GIF8": "image/gif",
-        b"%PDF-": "application/pdf",
-        b"PK\x03\x04": "application/zip",
-        b"Rar!": "application/vnd.rar",
-        b"\x1f\x8b": "application/gzip",
-    }
-    return next((type_ for mark, type_ in signatures.items() if head.startswith(mark)), None)
-
-
-_DETECTORS: tuple[Callable[[bytes], str | None], ...] = (
-    _detect_signature,
-    _detect_mp4,
-    _detect_matroska,
-    _detect_ogg,
-    _detect_riff,
-    _detect_mp3,
-    _detect_mpegts,
-)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from streamproxy.errors import NotMedia, RangeNotSatisfiable
 from streamproxy.protocol.fields import entity_tag, field_value
 from streamproxy.protocol.heads import Ask
-from streamproxy.protocol.media_types import container_of, detect_type, moov_at_end
+from streamproxy.protocol.media_types import container_of, moov_at_end
 from streamproxy.protocol.ranges import IntRange
+from streamproxy.protocol.signatures import detect_type
 from streamproxy.targets.links import Link
 from streamproxy.upstream.client import UpstreamClient
 from streamproxy.upstream.resource import Limits, open_resource

@@ -7,11 +7,11 @@ from streamproxy.protocol.media_types import (
     clean_type,
     container_of,
     decide_media_type,
-    detect_type,
     is_media,
     moov_at_end,
     says_nothing,
 )
+from streamproxy.protocol.signatures import detect_type
 
 
 def box(box_type: bytes, size: int, contents: bytes = b"") -> bytes:
@@ -255,3 +255,32 @@ def test_allow_list_and_containers(
 )
 def test_index_at_the_end(first_bytes: bytes, *, expected: bool | None) -> None:
     assert moov_at_end(first_bytes) is expected
+
+
+@pytest.mark.parametrize(
+    "first_bytes",
+    [
+        b"MZ\x90\x00",
+        b"\x7fELF\x02\x01",
+        b"\x00asm\x01\x00\x00\x00",
+        b"CWS\x0b",
+        b"7z\xbc\xaf\x27\x1c",
+        b"MIME-Version: 1.0\r\n",
+        b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
+        b"\xef\xbb\xbf <svg onload=alert(1)>",
+        "\ufeff<html>".encode("utf-16-le"),
+        "\ufeff<html>".encode("utf-16-be"),
+    ],
+)
+@pytest.mark.parametrize("declared", [None, "application/octet-stream", "VIDEO/MP4, text/html"])
+def test_what_is_known_to_be_no_media_does_not_pass_for_an_unknown_type(
+    first_bytes: bytes, declared: str | None
+) -> None:
+    with pytest.raises(NotMedia):
+        decide_media_type(declared, "setup.exe", first_bytes)
+
+
+def test_dash_manifest_without_a_type_is_one() -> None:
+    manifest = b'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">'
+
+    assert decide_media_type(None, "film", manifest) == "application/dash+xml"
