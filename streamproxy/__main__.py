@@ -124,9 +124,13 @@ def _lock(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[Setting
     :raises SettingsError: as Lock.from_settings.
     """
     is_local = all(is_loopback(bound.getsockname()[0]) for bound in sockets)
+    if settings.trusted_proxy or settings.server_name:
+        is_local = False  # a reverse proxy brings others here
     if not Lock.from_settings(settings).is_open or is_local or not settings.auth:
         if 0 < len(settings.access_token) < _LONG_TOKEN:
             logger.warning("access_token: shorter than %d characters: easy to guess", _LONG_TOKEN)
+        if not settings.auth and not is_local:
+            logger.warning("auth: everybody who can connect may use this proxy (--no-auth)")
         return settings, ""
     token = secrets.token_urlsafe(24)
     return replace(settings, access_token=token), token

@@ -81,6 +81,21 @@ async def test_acl_without_tokens_is_no_lock(tmp_path: Path) -> None:
         assert await status_of(address, client) == 401
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--trusted-proxy", "127.0.0.1"], ["--server-name", "films.example"]]
+)
+async def test_token_is_made_where_a_reverse_proxy_brings_others(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    async with running(*arguments, cwd=tmp_path) as (_, address), ClientSession() as client:
+        assert await status_of(address, client) == 401
+    async with (
+        running("--no-auth", *arguments, cwd=tmp_path) as (_, address),
+        ClientSession() as client,
+    ):
+        assert await status_of(address, client) == 200
+
+
 async def test_short_token_is_warned_of(tmp_path: Path) -> None:
     async with running("--access-token", "s3cret", cwd=tmp_path) as (process, _):
         process.terminate()

@@ -8,7 +8,7 @@
     max_file_size = "2GiB"
 
     [tokens.kiosk]                # a token of this name, kept as its SHA-256
-    sha256 = "9f86d0818..."
+    sha256 = "..."                # printf %s TOKEN | sha256sum
 
     [tokens.default]              # the access_token of the settings
     deny_host = ["example.net"]
@@ -85,7 +85,7 @@ def parse_acl(text: str, *, users: Collection[str] = ()) -> Acl:
     try:
         return _make_acl(tomllib.loads(text), users)
     except tomllib.TOMLDecodeError as exc:
-        raise ValueError(_as_one_line(exc)) from exc
+        raise ValueError(_as_one_line(exc, text)) from exc
     except ValueError as exc:
         raise ValueError(f"line {_line_of(text, exc, users)}: {exc}") from exc
 
@@ -104,10 +104,13 @@ def read_acl(path: str, *, users: Collection[str] = ()) -> Acl:
         raise SettingsError(f"acl_file: {path!r}: {reason}") from exc
 
 
-def _as_one_line(exc: tomllib.TOMLDecodeError) -> str:
+def _as_one_line(exc: tomllib.TOMLDecodeError, text: str) -> str:
     """Return what is wrong as the other mistakes are told: the line first."""
     match = re.fullmatch(r"(.*) \(at (line [0-9]+|end of document).*\)", str(exc))
-    return str(exc) if match is None else f"{match[2]}: {match[1]}"
+    if match is None:
+        return str(exc)
+    last = f"line {text.rstrip().count(chr(10)) + 1}"
+    return f"{last if match[2] == 'end of document' else match[2]}: {match[1]}"
 
 
 def _line_of(text: str, mistake: ValueError, users: Collection[str]) -> int:

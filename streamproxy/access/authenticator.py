@@ -12,10 +12,14 @@ from streamproxy.access.identity import Identity, Kind
 from streamproxy.access.passwords import PasswordHash, hash_password
 from streamproxy.access.sessions import make_session, read_session
 from streamproxy.access.throttle import Throttle
-from streamproxy.errors import WrongCredentials
+from streamproxy.errors import TooManyAttempts, WrongCredentials
 
 # Checks of passwords at a time: each takes a core and 16 MiB.
 _MAX_CHECKS = 2
+# Those that may wait for it: some seconds' worth. Then a flood of guesses from everywhere is
+# refused at once, and who is right comes through the sooner.
+_MAX_WAITING = 32
+_BUSY_WAIT = 2.0
 
 
 def token_digest(token: str) -> str:
@@ -46,6 +50,7 @@ class Authenticator:
         self.tokens = tokens
         self._keys = [_stretch(secret) for secret in secrets_] or [secrets.token_bytes(32)]
         self._throttle = throttle or Throttle()
+        self._waiting = 0
         self._checks = asyncio.Semaphore(_MAX_CHECKS)
         # Passwords found right, as a MAC under a key that nobody else has: a player sends its
         # password with every range, and scrypt is slow by design.
@@ -86,7 +91,6 @@ class Authenticator:
         if not right:
             self._throttle.failed(client)
             raise WrongCredentials("The token is not right.")
-        self._throttle.succeeded(client)
         return Identity(Kind.TOKEN, right[0])
 
     async def by_password(self, name: str, password: str, client: str) -> Identity:
@@ -96,12 +100,20 @@ class Authenticator:
         """
         self._throttle.check(client)
         if not self._remembers(name, password):
-            async with self._checks:
+            if self._waiting >= _MAX_WAITING:
+                raise TooManyAttempts(_BUSY_WAIT)
+            self._waiting += 1
+            try:
+                await self._checks.acquire()
+            finally:
+                self._waiting -= 1
+            try:
                 # Others of this client may have failed, or this user been let in, meanwhile.
                 self._throttle.check(client)
                 if not self._remembers(name, password):
                     await self._check_password(name, password, client)
-        self._throttle.succeeded(client)
+            finally:
+                self._checks.release()
         return Identity(Kind.USER, name)
 
     async def _check_password(self, name: str, password: str, client: str) -> None:
@@ -110,6 +122,7 @@ class Authenticator:
         is_right = known is not None and await asyncio.to_thread(known.matches, password)
         if not is_right or name not in self.users:
             raise WrongCredentials("The name or the password is not right.")
+        self._throttle.take_back(client)
         self._memory[name] = self._memorable(password)
 
     def _remembers(self, name: str, password: str) -> bool:

@@ -124,7 +124,12 @@ def read_users(path: str) -> dict[str, PasswordHash]:
     if not path:
         return {}
     try:
-        return parse_users(Path(path).read_text(encoding="utf-8"))
+        users = parse_users(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else exc
         raise SettingsError(f"users_file: {path!r}: {reason}") from exc
+    if not users:  # else nobody would be asked who they are
+        raise SettingsError(
+            f"users_file: {path!r} has no users; streamproxy hash-password adds one"
+        )
+    return users

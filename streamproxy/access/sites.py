@@ -33,11 +33,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_host(hosts: Sequence[str], server_names: tuple[str, ...], *, on_loopback: bool) -> None:
+def check_host(
+    hosts: Sequence[str],
+    server_names: tuple[str, ...],
+    *,
+    on_loopback: bool,
+    asks_who: bool = False,
+) -> None:
     """Refuse a request for a host name that is not this proxy's: DNS rebinding.
 
     :param hosts: the Host fields of the request. None: no browser made it.
-    :param server_names: patterns of names. None: any but, *on_loopback*, only loopback's own.
+    :param server_names: patterns of names. None: any but, *on_loopback*, only loopback's own,
+        unless the proxy *asks_who* is there: another site's page has no cookie of ours.
     :param on_loopback: whether the connection came in on a loopback address.
     :raises Misdirected: the name is not known.
     """
@@ -49,7 +56,7 @@ def check_host(hosts: Sequence[str], server_names: tuple[str, ...], *, on_loopba
     host = match[1].strip("[]").lower()
     if on_loopback and is_loopback(host):
         return
-    if matches_host(host, server_names) if server_names else not on_loopback:
+    if matches_host(host, server_names) if server_names else asks_who or not on_loopback:
         return
     raise Misdirected("The request is for a host name that this proxy is not known by.")
 
@@ -58,15 +65,18 @@ def check_site(
     fields: MultiMapping[str],
     origins: Collection[str],
     *,
+    is_safe: bool = True,
     may_open: bool = False,
     may_frame: bool = False,
 ) -> None:
     """Refuse what a page of another site asks for.
 
-    What says nothing of a site comes from a program, or from a browser to a plain-HTTP
-    address that is not loopback: those name a site only in requests that scripts can read.
+    What says nothing of a site (Sec-Fetch-Site) comes from a program, or from a browser to
+    a plain-HTTP address that is not loopback, or from one of before 2023. Then a safe request
+    passes: its answer cannot be read without leave (CORS). Another is judged by its Origin.
 
     :param origins: that the owner permits; ``*``: any.
+    :param is_safe: whether the method is (RFC 9110, section 9.2.1).
     :param may_open: whether a link on another site may lead here.
     :param may_frame: whether the page may be shown in a frame; which, its CSP says.
     :raises ForeignSite: the owner did not permit it.
@@ -78,7 +88,9 @@ def check_site(
         raise ForeignSite("A page, maybe of another site, let this be fetched ahead.")
     if site in ("same-origin", "none"):
         return
-    if site is None and (origin is None or _host_of(origin) == fields.get("Host", "").lower()):
+    if site is None and (
+        is_safe or origin is None or _host_of(origin) == fields.get("Host", "").lower()
+    ):
         return
     if "*" in origins or _origin_of(fields) in origins:
         return

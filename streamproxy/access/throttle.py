@@ -50,6 +50,13 @@ class Throttle:
         if len(self._failures) > _MAX_CLIENTS:
             self._failures.popitem(last=False)
 
-    def succeeded(self, client: str) -> None:
-        """Forget the failures of a client that has shown who it is."""
-        self._failures.pop(client, None)
+    def take_back(self, client: str) -> None:
+        """Take back a failure that was counted before it was known to be none.
+
+        The others stay: who has one right password must not try out others for ever.
+        """
+        count, last = self._failures.get(client, (0, 0.0))
+        if count > 1:
+            self._failures[client] = (count - 1, last)
+        else:
+            self._failures.pop(client, None)

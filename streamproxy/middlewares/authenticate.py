@@ -18,6 +18,8 @@ from streamproxy.keys import IDENTITY, SIGN_IN
 # The names of the routes that need nobody: they show nothing that is anybody's, or are how
 # somebody comes in.
 _PUBLIC_ROUTES = frozenset({"slash", "static", "health", "login", "logout"})
+# The names of those where a token in the query is exchanged.
+_EXCHANGING_ROUTES = frozenset({"page", "stream", "validate"})
 
 
 def authenticate(authenticator: Authenticator) -> Middleware:
@@ -38,7 +40,7 @@ def authenticate(authenticator: Authenticator) -> Middleware:
         if IDENTITY in request or route in _PUBLIC_ROUTES:
             return await handler(request)
         try:
-            if token := token_in_query(request):
+            if route in _EXCHANGING_ROUTES and (token := token_in_query(request)):
                 return _exchange(request, sign_in, token)
             request[IDENTITY] = await identify(request, sign_in)
         except (AuthenticationRequired, TooManyAttempts) as exc:
@@ -55,9 +57,10 @@ def _exchange(request: web.Request, sign_in: SignIn, token: str) -> web.Response
     """Answer with a session, and with the way to the same place without the token."""
     identity = sign_in.authenticator.by_token(token, sign_in.client)
     query = query_without_token(request)
-    path = request.rel_url.raw_path
+    # Relative, so that it holds behind whatever prefix a reverse proxy takes off.
+    place = f"./{request.rel_url.raw_path.rpartition('/')[2]}"
     fields = {
-        "Location": f"{path}?{query}" if query else path,
+        "Location": f"{place}?{query}" if query else place,
         "Set-Cookie": begin_session(request, sign_in, identity),
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",

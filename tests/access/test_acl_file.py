@@ -95,7 +95,9 @@ MISTAKES = [
     ("[tokens.kiosk]\nsha256 = 'abc'", "line 1: tokens.kiosk.sha256: give the token's SHA-256"),
     (f"[tokens.default]\nsha256 = '{DIGEST}'", "line 2: tokens.default is the access_token"),
     ("[default]\nmax_streams = x\n", "line 2: Invalid value"),
-    ("[default", "end of document: Expected ']' at the end of a table declaration"),
+    ("\n[default]\nmax_streams = [", "line 3: "),
+    ("[default]\nmax_streams = 1\nmax_streams = 2", "line 3: Cannot overwrite a value"),
+    ("[default", "line 1: Expected ']' at the end of a table declaration"),
     ("[default]\nmax_streams = 1\nmax_streams = 2\n", "line 3: Cannot overwrite a value"),
 ]
 
@@ -118,3 +120,13 @@ def test_file_that_is_missing_or_no_text_is_a_mistake(tmp_path: Path) -> None:
     for name in ("none", "binary"):
         with pytest.raises(SettingsError, match="acl_file: "):
             read_acl(str(tmp_path / name))
+
+
+def test_example_of_the_docs_opens_nothing_as_it_stands() -> None:
+    page = Path(__file__).parents[2] / "docs" / "security.md"
+    example = page.read_text().partition("```toml\n")[2].partition("```")[0]
+
+    with pytest.raises(ValueError, match=r"tokens\.kiosk\.sha256: give the token's SHA-256"):
+        parse_acl(example, users={"anna"})
+    filled = parse_acl(example.replace('"..."', f'"{DIGEST}"'), users={"anna"})
+    assert filled.users["anna"].max_streams == 4

@@ -96,7 +96,7 @@ async def test_many_guesses_at_a_time_are_no_more_than_one_by_one(
 async def test_many_right_passwords_at_a_time_are_no_guesses(
     authenticator: Authenticator,
 ) -> None:
-    requests = [authenticator.by_password("anna", "correct: horse", "client") for _ in range(50)]
+    requests = [authenticator.by_password("anna", "correct: horse", "client") for _ in range(30)]
 
     assert set(await asyncio.gather(*requests)) == {ANNA}
 
@@ -127,3 +127,31 @@ def test_challenge_names_what_is_accepted(authenticator: Authenticator) -> None:
 def test_nothing_of_it_is_shown(authenticator: Authenticator) -> None:
     assert "s3cret" not in repr(authenticator)
     assert TOKENS["default"] not in repr(authenticator)
+
+
+async def test_own_success_buys_no_guesses(authenticator: Authenticator) -> None:
+    refused = 0
+    for guess in range(40):
+        is_own = guess % 5 == 4
+        try:
+            if is_own:
+                await authenticator.by_password("anna", "correct: horse", "client")
+            else:
+                authenticator.by_token(str(guess), "client")
+        except TooManyAttempts:
+            refused += 1
+        except WrongCredentials:
+            pass
+
+    assert refused >= 33
+
+
+async def test_flood_of_guesses_from_everywhere_does_not_queue_up(
+    authenticator: Authenticator,
+) -> None:
+    guesses = [authenticator.by_password("anna", "x", str(client)) for client in range(100)]
+
+    ends = [type(end) for end in await asyncio.gather(*guesses, return_exceptions=True)]
+
+    assert ends.count(WrongCredentials) <= 34
+    assert ends.count(TooManyAttempts) >= 66

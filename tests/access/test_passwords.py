@@ -107,6 +107,13 @@ def test_users_file_that_is_missing_or_no_text_is_a_mistake(tmp_path: Path) -> N
             read_users(str(tmp_path / name))
 
 
+def test_users_file_without_users_locks_nobody_out_and_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "users").write_text("# nobody yet\n\n")
+
+    with pytest.raises(SettingsError, match="has no users"):
+        read_users(str(tmp_path / "users"))
+
+
 def test_no_users_file_is_no_users() -> None:
     assert read_users("") == {}
 

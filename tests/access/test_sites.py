@@ -74,6 +74,13 @@ def test_host_that_is_not_ours_is_refused(
             check_host(hosts, names, on_loopback=on_loopback)
 
 
+def test_any_host_is_ours_where_everybody_is_asked_who_they_are() -> None:
+    check_host(["films.example"], (), on_loopback=True, asks_who=True)
+    check_host(["localhost"], ("films.example",), on_loopback=True, asks_who=True)
+    with pytest.raises(Misdirected):
+        check_host(["evil.example"], ("films.example",), on_loopback=True, asks_who=True)
+
+
 def fields(**given: str) -> CIMultiDict[str]:
     names = {name.replace("_", "-"): value for name, value in given.items()}
     return CIMultiDict({"Host": "127.0.0.1:5000"} | names)
@@ -94,11 +101,6 @@ FOREIGN = [
     {"Sec_Fetch_Site": "cross-site", "Origin": OWN},
     {"Sec_Fetch_Site": "something-new"},
     {"Sec_Fetch_Site": ""},
-    {"Origin": "https://evil.example"},
-    {"Origin": "null"},
-    {"Origin": "http://127.0.0.1:5001"},
-    {"Origin": "http://127.0.0.1"},
-    {"Origin": ""},
     {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "video"},
     {"Sec_Fetch_Site": "none", "Sec_Purpose": "prefetch", **NAVIGATION},
     {"Sec_Fetch_Site": "none", "Sec_Purpose": "prefetch;prerender", **NAVIGATION},
@@ -107,9 +109,29 @@ FOREIGN = [
 ]
 
 
+# Without a word of the site: an old browser, or a plain-HTTP address beyond loopback.
+UNSAID = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://127.0.0.1:5001"},
+    {"Origin": "http://127.0.0.1"},
+    {"Origin": ""},
+]
+
+
 @pytest.mark.parametrize("given", OURS)
 def test_own_page_and_programs_pass(given: dict[str, str]) -> None:
     check_site(fields(**given), ())
+    check_site(fields(**given), (), is_safe=False)
+
+
+@pytest.mark.parametrize("given", UNSAID)
+def test_foreign_origin_may_ask_for_what_it_cannot_read_and_change_nothing(
+    given: dict[str, str],
+) -> None:
+    check_site(fields(**given), ())
+    with pytest.raises(ForeignSite):
+        check_site(fields(**given), (), is_safe=False)
 
 
 @pytest.mark.parametrize("given", FOREIGN)

@@ -74,14 +74,18 @@ def test_one_client_does_not_slow_another(throttle: Throttle) -> None:
     assert wait_of(throttle, "b") == 0
 
 
-def test_success_forgets_the_failures(throttle: Throttle) -> None:
+def test_failure_that_was_none_is_taken_back_and_the_others_stay(throttle: Throttle) -> None:
     for _ in range(4):
         throttle.failed("a")
-    throttle.succeeded("a")
-    for _ in range(4):
-        throttle.failed("a")
-
+    throttle.failed("a")
+    throttle.take_back("a")
     assert wait_of(throttle) == 0
+    throttle.failed("a")
+    assert wait_of(throttle) == 1
+
+    throttle.failed("b")
+    throttle.take_back("b")
+    assert "b" not in throttle._failures
 
 
 def test_an_hour_forgets_the_failures(throttle: Throttle, clock: Clock) -> None:

@@ -1,5 +1,6 @@
 """Signing in: by header, by form, by the token in the address; and what is left of it."""
 
+import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -158,9 +159,7 @@ async def test_form_takes_a_name_and_a_password(with_users: Proxy) -> None:
         (b"secret=wrong", FORM["Content-Type"]),
         (b"secret=\xff\xfe", FORM["Content-Type"] + "; charset=utf-8"),
         (b"secret=x", FORM["Content-Type"] + "; charset=nonsense"),
-        (b"{}", "application/json"),
-        (b"--x", "multipart/form-data"),
-        (b"--x", "multipart/form-data; boundary=x"),
+        (b"user=&secret=x&" * 20, FORM["Content-Type"]),
     ],
 )
 async def test_form_that_is_not_right_is_shown_again(
@@ -176,12 +175,61 @@ async def test_form_that_is_not_right_is_shown_again(
     assert not response.cookies
 
 
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"]
+)
+async def test_what_is_no_form_is_not_read(locked: Proxy, content_type: str) -> None:
+    fields = {"Content-Type": content_type}
+    async with locked.client.post(locked.url("/login"), data=b"--x", headers=fields) as got:
+        assert got.status == 415
+
+
+async def test_form_that_is_too_large_is_not_read(locked: Proxy) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 4096
+
+    for body in (b"secret=" + b"x" * 9000, endless()):
+        async with locked.client.post(locked.url("/login"), data=body, headers=FORM) as got:
+            assert got.status == 413
+
+
+async def test_form_in_an_encoding_that_takes_minutes_is_read_as_utf_8(locked: Proxy) -> None:
+    body = b"secret=" + b"-a9" * 2500
+    fields = {"Content-Type": FORM["Content-Type"] + "; charset=punycode"}
+    async with locked.client.post(locked.url("/login"), data=body, headers=fields) as got:
+        assert got.status == 401
+
+
+async def test_form_that_does_not_come_to_its_end_is_given_up(start_proxy: StartProxy) -> None:
+    proxy = await start_proxy(access_token=TOKEN, header_timeout=0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    head = f"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM['Content-Type']}"
+    writer.write(f"{head}\r\nContent-Length: 100\r\n\r\nsecret=".encode())
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("target", ["//evil.example/", "/\\evil.example/", "/nothing"])
+async def test_token_leads_to_no_other_site(locked: Proxy, target: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", locked.port)
+    head = f"GET {target}?token={TOKEN} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode())
+    answer = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    assert "Location" not in answer
+    assert "Set-Cookie" not in answer
+
+
 async def test_token_in_the_address_is_exchanged_once(locked: Proxy) -> None:
     async with locked.client.get(
         f"{locked.url('/')}?t=5&token={TOKEN}&url=x", allow_redirects=False
     ) as response:
         assert response.status == 303
-    assert response.headers["Location"] == "/?t=5&url=x"
+    assert response.headers["Location"] == "./?t=5&url=x"
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert came_in(await ask(locked))
 
