@@ -34,14 +34,15 @@ def guard_sites(
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         local = "" if request.transport is None else request.transport.get_extra_info("sockname")
-        on_loopback = not asks_who and isinstance(local, tuple) and is_loopback(local[0])
+        on_loopback = isinstance(local, tuple) and is_loopback(local[0])
         hosts = request.headers.getall("Host", [])
-        check_host(hosts, server_names, on_loopback=on_loopback)
+        check_host(hosts, server_names, on_loopback=on_loopback, asks_who=asks_who)
         identity = request.get(IDENTITY)
         if identity is None or identity.kind is not Kind.SIGNED_LINK:
             check_site(
                 request.headers,
                 origins,
+                is_safe=request.method in ("GET", "HEAD", "OPTIONS"),
                 may_open=request.match_info.route.name == "page" and request.method == "GET",
                 may_frame=bool(frame_ancestors),
             )

@@ -15,8 +15,9 @@ from streamproxy.options import Rate
 if TYPE_CHECKING:
     from streamproxy.access.rates import Budget
 
-# The names of the routes that cost something; the page's own files and health do not.
-_COUNTED_ROUTES = frozenset({"page", "login", "stream", "validate"})
+# The names of the routes that are not counted: a page has a dozen files, and a balancer asks
+# for health all the time. What has no name is: it looks at credentials, too.
+_UNCOUNTED_ROUTES = frozenset({"static", "health"})
 
 
 def client_of(request: web.Request) -> str:
@@ -61,7 +62,7 @@ class limit_rate:  # noqa: N801  # made and used as the other middlewares are
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Count the request and hand it on, or raise RateLimited."""
-        is_counted = request.match_info.route.name in _COUNTED_ROUTES
+        is_counted = request.match_info.route.name not in _UNCOUNTED_ROUTES
         client = self._key(request) if is_counted else None
         if client is None:
             return await handler(request)
