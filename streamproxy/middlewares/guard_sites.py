@@ -7,6 +7,9 @@ from streamproxy.access.identity import Kind
 from streamproxy.access.sites import check_host, check_site, is_loopback
 from streamproxy.keys import IDENTITY
 
+# What opens a WebSocket is a GET, too, of which browsers say the Origin alone.
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
 
 def guard_sites(
     *,
@@ -42,7 +45,7 @@ def guard_sites(
             check_site(
                 request.headers,
                 origins,
-                is_safe=request.method in ("GET", "HEAD", "OPTIONS"),
+                is_safe=request.method in _SAFE_METHODS and "Upgrade" not in request.headers,
                 may_open=request.match_info.route.name == "page" and request.method == "GET",
                 may_frame=bool(frame_ancestors),
             )

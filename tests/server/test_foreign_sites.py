@@ -9,6 +9,8 @@ from upstreams import CONTENT, Honest, raw_upstream
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
 CLICK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
+WEB_SOCKET = {"Origin": "https://evil.example", "Connection": "Upgrade", "Upgrade": "websocket"}
+
 
 async def answer_to(proxy: Proxy, request: str) -> str:
     """Send a request as it stands and return all that comes back."""
@@ -20,7 +22,7 @@ async def answer_to(proxy: Proxy, request: str) -> str:
     return answer.decode()
 
 
-@pytest.mark.parametrize("fields", [CROSS_SITE, CLICK, CROSS_SITE | {"Origin": "null"}])
+@pytest.mark.parametrize("fields", [CROSS_SITE, CLICK, CROSS_SITE | {"Origin": "null"}, WEB_SOCKET])
 @pytest.mark.parametrize("route", ["/stream", "/api/validate"])
 async def test_foreign_page_reaches_no_upstream(
     proxy: Proxy, route: str, fields: dict[str, str]
