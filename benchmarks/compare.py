@@ -1,165 +1,88 @@
-"""Compare streamproxy with nginx as a reverse proxy: CPU per byte and per request.
+"""Compare streamproxy with nginx, haproxy and the classic design: bytes, seeks, memory.
 
-    python benchmarks/compare.py [--quick] [--json FILE]
+    python benchmarks/compare.py [--quick] [--relay copy|splice|both] [--markdown FILE]
 
-An nginx upstream serves a random file from memory; streamproxy and nginx forward it, each
-in one process, each logging its requests to a file. Rounds are interleaved, so that what
-else the machine does meets both alike; the numbers are medians. CPU is user and system
-time of all processes of a peer; the client and the upstream are not counted. Numbers of
-two machines cannot be compared with each other, the ratios of one machine can.
+An nginx serves a random file from memory; each peer forwards it, in one process that does
+the work. Every byte that comes is compared with the file. Rounds are interleaved, so that
+what else the machine does meets all alike; the numbers are medians. Numbers of two machines
+cannot be compared with each other, the ratios of one machine can. docs/performance.md tells
+what each measure is. Linux only: it reads /proc.
 
-Exit status: 0; 1 where bytes are wrong or a server does not run; 2 where a program is missing.
+Exit status: 0; 1 where bytes are wrong or a server does not run; 2 where nginx is missing.
+Another peer that is missing is said and left out.
 """
 
 import argparse
-import hashlib
-import http.client
 import json
 import os
+import platform
 import signal
-import subprocess
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import peers
-from peers import MissingProgram, NotStarted, Peer, find_program
-from report import Samples, as_json, as_table
+from film import Film, WrongBytes, random_film
+from judge import TARGETS
+from origin import Site, running_site
+from processes import MissingProgram, NotStarted
+from report import as_json, as_table, as_targets
+from rounds import ALSO, COPY, FULL, QUICK, SPLICE, Comparison, Plan, Starter
 
-_GIB = 2**30
-_RANGE_LENGTH = 64 * 1024
-_CONNECTIONS = (1, 16)
-_TIMEOUT_S = 300
+
+def find_starters(relay: str, also: Path | None) -> dict[str, Starter]:
+    """Return how to run each peer, by name, in the order of the columns."""
+    starters: dict[str, Starter] = {
+        "nginx": peers.nginx,
+        "haproxy": peers.haproxy,
+        "classic": peers.classic,
+    }
+    has_splice = peers.can_splice()
+    if not has_splice:
+        print("compare: this streamproxy has one relay only", file=sys.stderr)
+    if relay != "copy" or not has_splice:
+        starters[SPLICE] = peers.streamproxy
+    if relay != "splice" and has_splice:
+        starters[COPY] = partial(peers.streamproxy, options=("--no-splice",), name=COPY)
+    if also is not None:
+        starters[ALSO] = partial(peers.streamproxy, name=ALSO, checkout=also.resolve())
+    return starters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How much is measured.
+def without_missing(starters: dict[str, Starter], site: Site, film: Film) -> dict[str, Starter]:
+    """Return those peers that run here; the others are said.
 
-    :param size: bytes of the file.
-    :param transfers: whole files in one measurement.
-    :param requests: ranges in one measurement.
+    :raises MissingProgram: nginx is missing, without which there is nothing to compare with.
     """
-
-    rounds: int
-    size: int
-    transfers: int
-    requests: int
-
-
-FULL = Plan(rounds=7, size=512 * 2**20, transfers=4, requests=5000)
-QUICK = Plan(rounds=3, size=256 * 2**20, transfers=4, requests=2000)
-
-
-class WrongBytes(Exception):
-    """A peer sent something else than the file."""
+    found = {}
+    for name, starter in starters.items():
+        with tempfile.TemporaryDirectory(dir=film.folder) as folder:
+            try:
+                with starter(site, Path(folder)):
+                    found[name] = starter
+            except MissingProgram as exc:
+                print(f"compare: left out: {exc}", file=sys.stderr)
+    return found
 
 
-@contextmanager
-def random_file(size: int) -> Iterator[tuple[Path, str]]:
-    """Make a file in memory where there is room, else on disk; yield its folder and SHA-256."""
-    shared_memory = Path("/dev/shm")  # noqa: S108  # only as the parent of a folder of our own
-    has_room = False
-    if shared_memory.is_dir():
-        found = os.statvfs(shared_memory)
-        has_room = found.f_bavail * found.f_frsize > 2 * size
-    parent = shared_memory if has_room else None
-    with tempfile.TemporaryDirectory(prefix="streamproxy-", dir=parent) as folder:
-        digest = hashlib.sha256()
-        with (Path(folder) / peers.FILE_NAME).open("wb") as file:
-            for _ in range(size // 2**20):
-                block = os.urandom(2**20)
-                digest.update(block)
-                file.write(block)
-        yield Path(folder), digest.hexdigest()
-
-
-def check_bytes(peer: Peer, digest: str) -> None:
-    """Read the whole file once.
-
-    :raises WrongBytes: it is not the file.
-    """
-    parts = urlsplit(peer.url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=_TIMEOUT_S)
-    try:
-        connection.request("GET", f"{parts.path}?{parts.query}")
-        response = connection.getresponse()
-        found = hashlib.sha256()
-        while block := response.read(2**20):
-            found.update(block)
-    except (OSError, http.client.HTTPException) as exc:
-        raise WrongBytes(f"{peer.name}: {exc!r}") from exc
-    finally:
-        connection.close()
-    if response.status != 200 or found.hexdigest() != digest:
-        raise WrongBytes(f"{peer.name}: status {response.status}, SHA-256 {found.hexdigest()}")
-
-
-def _run(peer: Peer, command: Sequence[str]) -> str:
-    """Run a client to its end and return what it printed."""
-    done = subprocess.run(  # noqa: S603  # the clients of this comparison
-        command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+def describe(plan: Plan, seconds: float) -> str:
+    """Return where, when and how the numbers were made, in one line."""
+    cpu = "unknown CPU"
+    for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+        if line.startswith("model name"):
+            cpu = line.partition(":")[2].strip()
+            break
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    return (
+        f"Made by `{command}` on {day}, in {seconds:.0f} s: {os.cpu_count()} CPUs ({cpu}),"
+        f" Linux {platform.release()}, Python {platform.python_version()};"
+        f" {plan.rounds} rounds, {plan.viewers} viewers."
     )
-    if done.returncode:
-        raise WrongBytes(f"{peer.name}: {command[0]} ended with {done.returncode}: {done.stderr}")
-    return done.stdout
-
-
-def measure_bulk(peer: Peer, plan: Plan) -> dict[str, float]:
-    """Fetch the whole file several times over one connection."""
-    command = [find_program("curl"), "-sS", "--fail", "-w", "%{http_code} %{size_download}\n"]
-    for _ in range(plan.transfers):
-        command += ["-o", os.devnull, peer.url]
-    before = peer.cpu_s()
-    answers = _run(peer, command).split("\n")[:-1]
-    spent_s = peer.cpu_s() - before
-    if answers != [f"200 {plan.size}"] * plan.transfers:
-        raise WrongBytes(f"{peer.name}: status and bytes were {answers}")
-    return {"bulk: CPU s/GiB": spent_s / (plan.transfers * plan.size / _GIB)}
-
-
-def measure_ranges(peer: Peer, plan: Plan, connections: int) -> dict[str, float]:
-    """Ask for small ranges over kept connections."""
-    script = Path(__file__).with_name("load.py")
-    options = {
-        "--size": plan.size,
-        "--length": _RANGE_LENGTH,
-        "--connections": connections,
-        "--requests": plan.requests,
-    }
-    command = [sys.executable, str(script), peer.url]
-    for name, value in options.items():
-        command += [name, str(value)]
-    before = peer.cpu_s()
-    seen = json.loads(_run(peer, command))
-    spent_s = peer.cpu_s() - before
-    label = f"64 KiB ranges, {connections} connection{'s' if connections > 1 else ''}"
-    return {
-        f"{label}: CPU ms/request": spent_s * 1000 / seen["requests"],
-        f"{label}: p50 ms": seen["p50_ms"],
-    }
-
-
-def compare(compared: Sequence[Peer], plan: Plan) -> Samples:
-    """Return the samples of each measure, of each peer, one for each round."""
-    samples: Samples = defaultdict(lambda: defaultdict(list))
-    for number in range(-1, plan.rounds):  # the first is to warm up, and not counted
-        # Every other round backwards: nobody is always first.
-        turn = compared if number % 2 else compared[::-1]
-        for peer in turn:
-            found = measure_bulk(peer, plan)
-            for connections in _CONNECTIONS:
-                found |= measure_ranges(peer, plan, connections)
-            for measure, value in found.items():
-                if number >= 0:
-                    samples[measure][peer.name].append(value)
-        print(f"round {number + 1} of {plan.rounds}", file=sys.stderr, flush=True)
-    return samples
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -169,9 +92,21 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--quick", action="store_true", help="less of everything: under a minute")
+    parser.add_argument("--quick", action="store_true", help="less of everything: under 2 minutes")
     parser.add_argument("--rounds", type=int, help="rounds that count")
+    parser.add_argument(
+        "--relay",
+        choices=("copy", "splice", "both"),
+        default="both",
+        help="the relay of streamproxy that is measured (default: both)",
+    )
+    parser.add_argument(
+        "--unpinned",
+        action="store_true",
+        help="let the scheduler choose the CPUs in the rounds: nearer to service, less repeatable",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples to a file")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables to a file")
     parser.add_argument(
         "--also",
         type=Path,
@@ -181,41 +116,44 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> int:
-    """Compare, print the table, and return the exit status."""
-    given = make_parser().parse_args()
+def measure(given: argparse.Namespace, plan: Plan) -> Comparison:
+    """Run the site and all peers, and measure."""
+    with random_film(plan.size) as film, running_site(film) as site:
+        if "https" not in site.ports:
+            print("compare: https left out: trustme is missing", file=sys.stderr)
+        starters = without_missing(find_starters(given.relay, given.also), site, film)
+        comparison = Comparison(plan, film, site, starters)
+        comparison.run()
+    return comparison
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare, print the tables, and return the exit status."""
+    given = make_parser().parse_args(argv)
     # Whoever ends it early (timeout, CI) leaves no servers and no file behind.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     plan = QUICK if given.quick else FULL
     if given.rounds:
-        plan = Plan(
-            rounds=given.rounds, size=plan.size, transfers=plan.transfers, requests=plan.requests
-        )
+        plan = replace(plan, rounds=given.rounds)
+    plan = replace(plan, is_pinned=not given.unpinned)
+    started = time.monotonic()
     try:
-        for program in ("nginx", "curl"):
-            find_program(program)
-        with ExitStack() as stack:
-            root, digest = stack.enter_context(random_file(plan.size))
-            site = stack.enter_context(peers.upstream(root, root))
-            compared = [
-                stack.enter_context(peers.nginx(site, root)),
-                stack.enter_context(peers.streamproxy(site, root)),
-            ]
-            if given.also:
-                other = peers.streamproxy(site, root, name="also", checkout=given.also.resolve())
-                compared.append(stack.enter_context(other))
-            for peer in compared:
-                check_bytes(peer, digest)
-            samples = compare(compared, plan)
+        samples = measure(given, plan).samples
     except MissingProgram as exc:
         print(f"compare: {exc}", file=sys.stderr)
         return 2
-    except (WrongBytes, NotStarted, subprocess.TimeoutExpired) as exc:
-        print(f"compare: {exc}", file=sys.stderr)
+    except (WrongBytes, NotStarted, OSError) as exc:
+        print(f"compare: {exc!r}", file=sys.stderr)
         return 1
+    made = describe(plan, time.monotonic() - started)
+    columns = ("nginx", "haproxy", "classic", SPLICE, COPY, ALSO)
+    tables = f"{made}\n\n{as_table(samples, columns)}\n\n{as_targets(samples, TARGETS)}\n"
     if given.json:
-        given.json.write_text(json.dumps(as_json(samples), indent=2) + "\n", "utf-8")
-    print(as_table(samples))
+        found = {"made": made, "measures": as_json(samples)}
+        given.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    if given.markdown:
+        given.markdown.write_text(tables, "utf-8")
+    print(tables)
     return 0
 
 

@@ -1,180 +1,207 @@
-"""Load: ask for ranges over kept connections, look at each head, discard each body.
+"""Many connections at once: small ranges as fast as they come, and viewers who watch.
 
-A process of its own, so that its CPU is nobody else's. Prints one line of JSON:
-
-    python benchmarks/load.py http://127.0.0.1:8080/film.mp4 --size 1073741824
+Sockets on an epoll, no event loop in between: a client that costs more than nginx would
+measure itself.
 """
 
-import argparse
-import asyncio
-import json
 import random
-import statistics
-import sys
+import select
+import socket
 import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from film import Film, WrongBytes
+from reading import TIMEOUT_S, check_head, request_line
 
 # One seed: every peer is asked for the same ranges.
 _SEED = 9110
-# What the client reads at once: as much as a socket on loopback mostly has.
-_BUFFER_SIZE = 256 * 1024
+# How often a viewer takes what it is to show next; a thousand of them keep one CPU half busy.
+_TICK_S = 0.25
+# How long a player fills its buffer before it begins.
+_START_UP_S = 1.0
+# How long to wait for what is late at the end.
+_GRACE_S = 5.0
 
 
-class WrongAnswer(Exception):
-    """An answer that is not the one asked for: there is nothing to measure."""
+class Connection:
+    """A connection that asks for a range and compares what comes."""
+
+    def __init__(self, url: str, film: Film) -> None:
+        host, port, self._lines = request_line(url)
+        self.film = film
+        self.socket = socket.create_connection((host, port), TIMEOUT_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._head = b""
+        self._has_head = False
+        self.pos = self.left = self._first_pos = self._length = 0
+
+    def ask(self, first_pos: int, length: int) -> None:
+        """Send a request."""
+        self.pos, self._first_pos, self._length = first_pos, first_pos, length
+        self.left, self._head, self._has_head = length, b"", False
+        last_pos = first_pos + length - 1
+        self.socket.sendall(self._lines + b"Range: bytes=%d-%d\r\n\r\n" % (first_pos, last_pos))
+
+    def receive(self, buffer: bytearray, most: int) -> int:
+        """Take what is there, at most *most* bytes; return how many belong to the body.
+
+        :raises WrongBytes: it is not what was asked for.
+        :raises BlockingIOError: nothing is there.
+        """
+        count = self.socket.recv_into(buffer, most)
+        if not count:
+            raise WrongBytes("the connection ended early")
+        start = 0
+        if not self._has_head:
+            seen = len(self._head)
+            self._head += buffer[:count]
+            end = self._head.find(b"\r\n\r\n") + 4
+            if end < 4:
+                return 0
+            check_head(self._head[:end], self._length, self._first_pos, self.film.size)
+            start, self._has_head = end - seen, True
+        received = count - start
+        if received > self.left:
+            raise WrongBytes("more bytes than announced")
+        if received:
+            self.film.check(buffer, received, self.pos, start)
+        self.pos, self.left = self.pos + received, self.left - received
+        return received
 
 
-class RangeClient(asyncio.BufferedProtocol):
-    """One connection: the next range as soon as the last one is complete.
+def run_ranges(
+    url: str, film: Film, *, connections: int, requests: int, length: int
+) -> list[float]:
+    """Ask for ranges, on each connection the next as soon as the last one is complete.
 
-    :param ranges: first_pos of each range, shared by all connections.
-    :param target: path and query of the request line.
-    :param latencies_s: where the seconds from request to last byte are put.
+    :returns: the seconds from each request to its last byte.
+    :raises WrongBytes: an answer is not the one asked for.
     """
-
-    def __init__(
-        self,
-        ranges: Iterator[int],
-        *,
-        host: str,
-        target: str,
-        length: int,
-        size: int,
-        latencies_s: list[float],
-    ) -> None:
-        self._ranges = ranges
-        self._request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nRange: bytes="
-        self._length, self._size = length, size
-        self._latencies_s = latencies_s
-        self._buffer = bytearray(_BUFFER_SIZE)
-        self._head = bytearray()
-        self._left = 0
-        self._first_pos = 0
-        self._asked_at = 0.0
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin with the first range."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(transport)
-        self._transport = transport
-        self._ask()
-
-    def _ask(self) -> None:
-        first_pos = next(self._ranges, None)
-        if first_pos is None:
-            self.done.set_result(None)
-            self._transport.close()
-            return
-        self._first_pos = first_pos
-        self._asked_at = time.perf_counter()
-        request = f"{self._request}{first_pos}-{first_pos + self._length - 1}\r\n\r\n"
-        self._transport.write(request.encode("ascii"))
-
-    def get_buffer(self, _sizehint: int) -> bytearray:
-        """Return the one buffer: what is in it is counted, not kept."""
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Count the bytes of a body, after looking at the head before it."""
-        if not self._left:
-            self._head += self._buffer[:nbytes]
-            head, end, body = self._head.partition(b"\r\n\r\n")
-            if not end:
-                return
-            nbytes = len(body)
-            self._head.clear()
-            if not self._is_right(head.decode("latin-1")):
-                first_line = head.partition(b"\r\n")[0].decode("latin-1")
-                self._fail(f"not the range that was asked for: {first_line}")
-                return
-            self._left = self._length
-        self._left -= nbytes
-        if self._left < 0:
-            self._fail("more bytes than announced")
-        elif not self._left:
-            self._latencies_s.append(time.perf_counter() - self._asked_at)
-            self._ask()
-
-    def _is_right(self, head: str) -> bool:
-        status, *lines = head.split("\r\n")
-        fields = {
-            name.lower(): value.strip() for name, _, value in (s.partition(":") for s in lines)
-        }
-        last_pos = self._first_pos + self._length - 1
-        return (
-            status.split()[1] == "206"
-            and fields.get("content-length") == str(self._length)
-            and fields.get("content-range") == f"bytes {self._first_pos}-{last_pos}/{self._size}"
-        )
-
-    def _fail(self, reason: str) -> None:
-        self.done.set_exception(WrongAnswer(reason))
-        self._transport.abort()
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        """Refuse an end in the middle of a response."""
-        if not self.done.done():
-            self.done.set_exception(WrongAnswer("the connection ended early"))
-
-
-async def run(url: str, *, connections: int, requests: int, length: int, size: int) -> list[float]:
-    """Return the seconds that each of *requests* took.
-
-    :param length: bytes of each range.
-    :param size: complete length of the file behind *url*, in bytes.
-    :raises WrongAnswer: status, length or range is not the one asked for.
-    """
-    parts = urlsplit(url)
-    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     choose = random.Random(_SEED)  # noqa: S311  # repeatable, not secret
-    ranges = iter([choose.randrange(size - length) for _ in range(requests)])
-    latencies_s: list[float] = []
-    clients = [
-        RangeClient(
-            ranges,
-            host=parts.netloc,
-            target=target,
-            length=length,
-            size=size,
-            latencies_s=latencies_s,
-        )
-        for _ in range(connections)
-    ]
-    loop = asyncio.get_running_loop()
-    waiting = iter(clients)
-    for _ in clients:
-        await loop.create_connection(lambda: next(waiting), parts.hostname or "", parts.port or 80)
-    await asyncio.gather(*(client.done for client in clients))
-    return latencies_s
+    starts = iter([choose.randrange(film.size - length) for _ in range(requests)])
+    buffer = bytearray(length + 16 * 1024)
+    taken_s: list[float] = []
+    with ExitStack() as stack:
+        poll = stack.enter_context(select.epoll())
+        asked: dict[int, tuple[Connection, float]] = {}
+
+        def ask(connection: Connection) -> None:
+            number = connection.socket.fileno()
+            first_pos = next(starts, None)
+            if first_pos is None:
+                poll.unregister(number)
+                del asked[number]
+            else:
+                asked[number] = (connection, time.perf_counter())
+                connection.ask(first_pos, length)
+
+        for _ in range(connections):
+            connection = Connection(url, film)
+            stack.callback(connection.socket.close)
+            poll.register(connection.socket, select.EPOLLIN)
+            ask(connection)
+        while asked:
+            events = poll.poll(TIMEOUT_S)
+            if not events:
+                raise WrongBytes(f"nothing came for {TIMEOUT_S:.0f} s")
+            for number, _ in events:
+                connection, asked_at = asked[number]
+                connection.receive(buffer, len(buffer))
+                if not connection.left:
+                    taken_s.append(time.perf_counter() - asked_at)
+                    ask(connection)
+    return taken_s
 
 
-def main() -> int:
-    """Load one URL and print what was seen; status 1 where an answer is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("url")
-    parser.add_argument("--size", type=int, required=True, help="bytes of the file")
-    parser.add_argument("--length", type=int, default=64 * 1024, help="bytes of each range")
-    parser.add_argument("--connections", type=int, default=1)
-    parser.add_argument("--requests", type=int, default=1000)
-    given = parser.parse_args()
-    loading = run(
-        given.url,
-        connections=given.connections,
-        requests=given.requests,
-        length=given.length,
-        size=given.size,
-    )
-    try:
-        latencies_s = asyncio.run(loading)
-    except (WrongAnswer, OSError) as exc:
-        print(f"load: {exc}", file=sys.stderr)
-        return 1
-    p50_ms = statistics.median(latencies_s) * 1000
-    print(json.dumps({"requests": len(latencies_s), "p50_ms": p50_ms}))
-    return 0
+@dataclass(slots=True)
+class Watched:
+    """What viewers saw.
+
+    :param taken: bytes of all viewers, of *asked*.
+    :param late_viewers: those that at a time had less than they were to show.
+    :param worst_s: the most by which a byte was late, in seconds.
+    :param lag_s: the most by which this client itself was late to look.
+    """
+
+    asked: int = 0
+    taken: int = 0
+    worst_s: float = 0.0
+    lag_s: float = 0.0
+    late_viewers: set[int] = field(default_factory=set)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@dataclass(slots=True)
+class _Viewer:
+    connection: Connection
+    taken: int = 0
+    behind_since: float = 0.0
+
+
+def watch(url: str, film: Film, *, viewers: int, bytes_per_s: int, seconds: float) -> Watched:
+    """Let viewers watch, each from a place of its own, at a constant rate.
+
+    They come within a second, each shows its first byte a second later, and takes what it
+    shows next every quarter of a second: what is not there then is late.
+
+    :raises WrongBytes: a viewer gets something else than the file.
+    """
+    length = int(bytes_per_s * seconds)
+    choose = random.Random(_SEED)  # noqa: S311  # repeatable, not secret
+    seen, buffer = Watched(asked=viewers * length), bytearray(2**20)
+    watching: dict[int, _Viewer] = {}
+    with ExitStack() as stack:
+        began = time.perf_counter()
+        for due, number in _looks(viewers, seconds):
+            _sleep_until(began + due)
+            if number not in watching:
+                connection = Connection(url, film)
+                stack.callback(connection.socket.close)
+                connection.ask(choose.randrange(film.size - length), length)
+                connection.socket.setblocking(False)
+                watching[number] = _Viewer(connection)
+            shown_s = due - number / viewers - _START_UP_S + _TICK_S
+            shown = min(length, max(0, int(shown_s * bytes_per_s)))
+            seen.lag_s = max(seen.lag_s, time.perf_counter() - began - due)
+            _look(watching[number], number, shown, buffer, seen)
+            if seen.taken == seen.asked:
+                break
+    return seen
+
+
+def _looks(viewers: int, seconds: float) -> Iterator[tuple[float, int]]:
+    """Return when to look at which viewer, in order of time; the first is to connect it."""
+    come_at = [number / viewers for number in range(viewers)]
+    by_phase = sorted(range(viewers), key=lambda number: come_at[number] % _TICK_S)
+    for tick in range(int((1.0 + _START_UP_S + seconds + _GRACE_S) / _TICK_S)):
+        for number in by_phase:
+            due = tick * _TICK_S + come_at[number] % _TICK_S
+            if due >= come_at[number] - 1e-9:
+                yield due, number
+
+
+def _look(viewer: _Viewer, number: int, shown: int, buffer: bytearray, seen: Watched) -> None:
+    """Take what the viewer shows until its next look; count what is not there."""
+    while viewer.taken < shown:
+        try:
+            most = min(shown - viewer.taken, len(buffer))
+            received = viewer.connection.receive(buffer, most)
+        except BlockingIOError:
+            break
+        viewer.taken += received
+        seen.taken += received
+    now = time.perf_counter()
+    if viewer.behind_since:
+        seen.worst_s = max(seen.worst_s, now - viewer.behind_since)
+    if viewer.taken >= shown:
+        viewer.behind_since = 0.0
+        return
+    seen.late_viewers.add(number)
+    viewer.behind_since = viewer.behind_since or now
+
+
+def _sleep_until(due: float) -> None:
+    left = due - time.perf_counter()
+    if left > 0:
+        time.sleep(left)
