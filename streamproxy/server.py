@@ -53,9 +53,11 @@ def raise_descriptor_limit(settings: Settings) -> None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 2 * settings.max_streams + _SPARE_DESCRIPTORS if settings.max_streams else hard
-    if soft == resource.RLIM_INFINITY or soft >= needed:
+    # Moving bytes within the kernel takes four more; where they are short, bytes are copied.
+    wanted = needed + 4 * settings.max_streams if settings.splice else needed
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
-    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < needed:
         logger.warning(

@@ -17,8 +17,21 @@ def handler_cancellation(request: pytest.FixtureRequest) -> bool:
     return mode
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is about networks that fail both ways: bytes copied, and spliced."""
+    if "resilience" in metafunc.definition.path.parts and "splice" in metafunc.fixturenames:
+        metafunc.parametrize("splice", [False, True], ids=["copy", "splice"], indirect=True)
+
+
 @pytest.fixture
-async def start_proxy() -> AsyncIterator[StartProxy]:
+def splice(request: pytest.FixtureRequest) -> bool:
+    """Whether the proxies of a test may move bytes within the kernel."""
+    mode: bool = getattr(request, "param", True)
+    return mode
+
+
+@pytest.fixture
+async def start_proxy(splice: bool) -> AsyncIterator[StartProxy]:
     """Return a function that starts a proxy which may reach loopback."""
     async with AsyncExitStack() as stack:
 
@@ -28,7 +41,8 @@ async def start_proxy() -> AsyncIterator[StartProxy]:
             app_options: dict[str, Any] | None = None,
             **settings: Any,
         ) -> Proxy:
-            chosen = {"allow_network": "127.0.0.0/8", "read_timeout": 2, "connect_timeout": 2}
+            chosen: dict[str, Any] = {"allow_network": "127.0.0.0/8", "splice": splice}
+            chosen |= {"read_timeout": 2, "connect_timeout": 2}
             app = create_app(Settings.parse(**(chosen | settings)), **(app_options or {}))
             return await serve(app, stack, handler_cancellation=handler_cancellation)
 

@@ -54,7 +54,7 @@ PURE = {
         "unicodedata",
         "urllib",
     },
-    "targets": {"base64", "dataclasses", "enum", "ipaddress", "re", "urllib", "yarl"},
+    "targets": {"base64", "dataclasses", "enum", "functools", "ipaddress", "re", "urllib", "yarl"},
 }
 MAX_FUNCTION_LINES = 60
 MAX_MODULE_LINES = 300

@@ -1,6 +1,7 @@
 """Where a request comes from: the client behind reverse proxies, and what counts as one."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from re import compile as compile_pattern
 
@@ -24,6 +25,7 @@ def parse_address(text: str | None) -> Address | None:
     return mapped or address
 
 
+@lru_cache(maxsize=1024)
 def client_key(remote: str | None) -> str:
     """Return what one client is counted by: its IPv4 address, or its IPv6 network (/64).
 

@@ -2,25 +2,24 @@
 
 from aiohttp import web
 
-from streamproxy.keys import CLIENT, HOST_RULE, MAX_SIZE, SETTINGS
+from streamproxy.keys import HOST_RULE, MAX_SIZE
 from streamproxy.protocol.loops import parse_instances
+from streamproxy.settings import Settings
 from streamproxy.upstream.body import ResumePolicy
 from streamproxy.upstream.client import UpstreamClient
 from streamproxy.upstream.resource import Limits
 
 
-def client_of(request: web.Request) -> UpstreamClient:
+def client_of(request: web.Request, client: UpstreamClient) -> UpstreamClient:
     """Return the client for a request: for its user's hosts, and in its chain of proxies."""
-    client = request.config_dict[CLIENT]
     if (rule := request.get(HOST_RULE)) is not None:
         client = client.narrowed(rule)
     instances = parse_instances(request.headers.getall("User-Agent", ()))
     return client.following(instances) if instances else client
 
 
-def limits_of(request: web.Request) -> Limits:
+def limits_of(request: web.Request, settings: Settings) -> Limits:
     """Return the limits by the settings, and by the chain that the request came through."""
-    settings = request.config_dict[SETTINGS]
     return Limits(
         max_skip=settings.max_skip,
         max_size=request.get(MAX_SIZE, 0),
@@ -29,9 +28,8 @@ def limits_of(request: web.Request) -> Limits:
     )
 
 
-def resume_policy_of(request: web.Request) -> ResumePolicy:
+def resume_policy_of(settings: Settings) -> ResumePolicy:
     """Return how hard the settings say to try when an upstream breaks off."""
-    settings = request.config_dict[SETTINGS]
     return ResumePolicy(
         attempts=settings.resume_attempts,
         without_validator=settings.resume_without_validator,

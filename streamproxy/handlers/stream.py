@@ -7,6 +7,7 @@ from aiohttp import HttpVersion11, web
 
 from streamproxy.handlers.limits import client_of, limits_of, resume_policy_of
 from streamproxy.keys import (
+    CLIENT,
     IDENTITY,
     LINK,
     MAX_SIZE,
@@ -19,8 +20,11 @@ from streamproxy.protocol.fields import private_cache_control, security_fields
 from streamproxy.protocol.filenames import content_disposition
 from streamproxy.protocol.heads import read_ask
 from streamproxy.relay.body import relay_response
+from streamproxy.relay.outlet import StreamedResponse
 from streamproxy.relay.presence import client_presence
+from streamproxy.relay.splice import CAN_SPLICE, SpliceLimits
 from streamproxy.relay.transfer import Transfer
+from streamproxy.settings import Settings
 from streamproxy.upstream.body import PlannedBody
 from streamproxy.upstream.resource import Resource, open_resource
 
@@ -33,22 +37,30 @@ async def stream(request: web.Request) -> web.StreamResponse:
     logger.info("Stream request for: %s", link)
     if ask.ranges is not None:
         logger.info("Range request: bytes=%s", ",".join(map(str, ask.ranges[:10])))
-    client, settings = client_of(request), request.config_dict[SETTINGS]
-    with request.config_dict[STREAMS].running():
+    shared = request.config_dict  # made anew at each look
+    client, settings = client_of(request, shared[CLIENT]), shared[SETTINGS]
+    with shared[STREAMS].running():
         async with (
             client_presence(request, stall_timeout=settings.client_stall_timeout),
-            open_resource(client, link, ask, limits_of(request)) as resource,
+            open_resource(client, link, ask, limits_of(request, settings)) as resource,
         ):
             response = _head(request, resource)
-            with closing(PlannedBody(client, link, resource, resume_policy_of(request))) as body:
+            with closing(PlannedBody(client, link, resource, resume_policy_of(settings))) as body:
                 await relay_response(
                     request,
                     response,
                     body,
                     request.get(TRANSFER) or Transfer(),
                     max_size=request.get(MAX_SIZE, 0),
+                    splicing=_splice_limits(settings),
                 )
             return response
+
+
+def _splice_limits(settings: Settings) -> SpliceLimits | None:
+    if not (settings.splice and CAN_SPLICE):
+        return None
+    return SpliceLimits(read=settings.read_timeout, stall=settings.client_stall_timeout)
 
 
 def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
@@ -60,7 +72,7 @@ def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
         fields["Content-Disposition"] = content_disposition(resource.filename)
     if IDENTITY in request:
         fields["Cache-Control"] = private_cache_control(fields.get("Cache-Control"))
-    response = web.StreamResponse(status=plan.status, headers=fields)
+    response = StreamedResponse(status=plan.status, headers=fields)
     if plan.length is None and request.version < HttpVersion11:
         response.force_close()  # nothing else ends the body; aiohttp would keep the connection
     return response

@@ -3,15 +3,17 @@
 from aiohttp import web
 
 from streamproxy.handlers.limits import client_of, limits_of
-from streamproxy.keys import LINK
+from streamproxy.keys import CLIENT, LINK, SETTINGS
 from streamproxy.relay.presence import client_presence
 from streamproxy.upstream.probe import Probe, probe
 
 
 async def validate(request: web.Request) -> web.Response:
     """Answer with what a look at the link shows; a failure is reported by the chain."""
+    shared = request.config_dict
+    client, limits = client_of(request, shared[CLIENT]), limits_of(request, shared[SETTINGS])
     async with client_presence(request):
-        found = await probe(client_of(request), request[LINK], limits_of(request))
+        found = await probe(client, request[LINK], limits)
     return web.json_response(_answer(found), headers={"Cache-Control": "no-store"})
 
 

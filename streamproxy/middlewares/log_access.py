@@ -61,6 +61,8 @@ def _log(request: web.Request, status: int | None, transfer: Transfer, seconds: 
         outcome = f"{outcome} ({transfer.code})"
     if transfer.resumes:
         outcome += f", resumes: {transfer.resumes}"
+    relay = None if transfer.relay is None else f"relay={transfer.relay}"
+    notes = [str(note) for note in (request.get(IDENTITY), relay) if note is not None]
     link = request.get(LINK)
     # The page's own files are of no interest, a dozen at a time.
     is_static = request.match_info.route.name == "static"
@@ -71,7 +73,7 @@ def _log(request: web.Request, status: int | None, transfer: Transfer, seconds: 
         request.rel_url.raw_path,
         "" if link is None else f" of {link.origin}",
         request.remote,
-        f" ({request[IDENTITY]})" if IDENTITY in request else "",
+        f" ({', '.join(notes)})" if notes else "",
         "-" if status is None else status,
         transfer.bytes_sent,
         seconds,

@@ -49,10 +49,12 @@ def security_fields(media_type: str | None) -> dict[str, str]:
 
 def field_value(fields: MultiMapping[str], name: str) -> str | None:
     """Return the one clean value of a field, or None: absent, unclean or contradictory."""
-    values = {value.strip(" \t") for value in fields.getall(name, ())}
-    if len(values) != 1:
+    values = fields.getall(name, ())
+    if not values:
         return None
-    value = values.pop()
+    value = values[0].strip(" \t")
+    if any(other.strip(" \t") != value for other in values[1:]):
+        return None
     return value if _CLEAN_VALUE.fullmatch(value) else None
 
 

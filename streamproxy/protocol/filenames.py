@@ -5,6 +5,7 @@ Source: RFC 6266 (Content-Disposition), RFC 8187 (its extended parameters).
 
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 _MAX_LENGTH = 180  # characters; most file systems take 255 bytes
@@ -12,6 +13,7 @@ _EXTENDED = re.compile(r";\s*filename\*\s*=\s*(utf-8|iso-8859-1)'[^']*'([^\s;]+)
 _PLAIN = re.compile(r';\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))', re.IGNORECASE)
 
 
+@lru_cache(maxsize=256)  # a player asks for a hundred ranges of one file
 def find_filename(content_disposition: str | None, path: str) -> str | None:
     """Return the file's name by the field, else by the last segment of the URL's path.
 

@@ -6,21 +6,17 @@ completed, the connection is aborted, so that no client takes a part for the who
 
 import asyncio
 import logging
-import socket
-import struct
-from collections.abc import Awaitable
 
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
-from streamproxy.errors import ProxyError, TooLarge
-from streamproxy.relay.presence import ClientGone, outcome_of_cancellation
+from streamproxy.errors import ProxyError, ReadTimeout, TooLarge, UpstreamProtocol
+from streamproxy.relay.outlet import Outlet
+from streamproxy.relay.presence import outcome_of_cancellation
+from streamproxy.relay.splice import SpliceLimits, splice
 from streamproxy.relay.transfer import Outcome, Transfer
 from streamproxy.upstream.body import PlannedBody
 
 logger = logging.getLogger(__name__)
-
-# l_onoff and l_linger of struct linger: close with a reset, sending nothing more.
-_LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 async def relay_response(
@@ -30,79 +26,58 @@ async def relay_response(
     transfer: Transfer,
     *,
     max_size: int,
+    splicing: SpliceLimits | None = None,
 ) -> None:
     """Send the head of *response* and all of *body*.
 
     A failure on the way is recorded in *transfer* and shown to the client as a cut.
 
     :param max_size: bytes that a body of unknown length may have; 0: any.
+    :param splicing: how long to wait where bytes are moved within the kernel; None: they
+        are copied.
     :raises ClientGone: the client has left.
     """
+    outlet = Outlet(request, response, transfer)
     try:
-        await _write(response.prepare(request))
+        await outlet.begin()
         if request.method != "HEAD" and body.is_sent:
-            while chunk := await body.read():
-                _check_size(transfer.bytes_sent + len(chunk), body, max_size)
-                await _write(response.write(chunk))
-                transfer.bytes_sent += len(chunk)
-        await _write(response.write_eof())
-        await _write(_flush(request))
+            await _relay_body(outlet, body, max_size, splicing)
+        await outlet.finish()
     except ProxyError as exc:
-        abort(request)
+        outlet.abort()
         is_too_large = isinstance(exc, TooLarge)
         transfer.outcome = Outcome.TOO_LARGE if is_too_large else Outcome.UPSTREAM_FAILED
         transfer.code = exc.code
         logger.warning("Stream cut after %d bytes: %s", transfer.bytes_sent, exc.detail)
     except asyncio.CancelledError:
         transfer.outcome = outcome_of_cancellation(request)
-        abort(request)
+        outlet.abort()
         raise
     except BaseException:
-        abort(request)
+        outlet.abort()
         raise
     finally:
         transfer.resumes = body.resumes
+
+
+async def _relay_body(
+    outlet: Outlet, body: PlannedBody, max_size: int, splicing: SpliceLimits | None
+) -> None:
+    """Send the body: copied, but for the rest of it that can be moved within the kernel."""
+    outlet.transfer.relay = "copy"
+    while chunk := await body.read():
+        _check_size(outlet.transfer.bytes_sent + len(chunk), body, max_size)
+        await outlet.send(chunk)
+        chunk = b""  # a slow client would hold it here, beside what is left to be sent of it
+        await outlet.drain()
+        if splicing is not None:
+            try:
+                await splice(outlet, body, splicing)
+            except (ReadTimeout, UpstreamProtocol) as exc:
+                await body.recover(exc)
 
 
 def _check_size(size: int, body: PlannedBody, max_size: int) -> None:
     """Cut a body whose length was not known when it began, and which turns out too large."""
     if max_size and size > max_size and not body.is_measured:
         raise TooLarge(f"The file has more than the {max_size} bytes that are forwarded.")
-
-
-async def _write(writing: Awaitable[object]) -> None:
-    """Await a write to the client; its errors are the client's, never the upstream's."""
-    try:
-        await writing
-    except ConnectionError as exc:
-        # Its frames hold the chunk, in a circle that only the garbage collector breaks.
-        raise ClientGone from exc.with_traceback(None)
-
-
-async def _flush(request: web.Request) -> None:
-    """Wait until the kernel has taken the last bytes, which asyncio keeps for slow clients.
-
-    Only then is the response complete: until then its client may leave or stall, and a
-    server that stops would lose them.
-    """
-    transport = request.transport
-    if transport is None:
-        raise ConnectionResetError
-    transport.set_write_buffer_limits(high=0)
-    await request.writer.drain()
-    transport.set_write_buffer_limits()
-
-
-def abort(request: web.Request) -> None:
-    """Cut the client's connection so that it sees the cut.
-
-    Where only the end of the connection would end the body (HTTP/1.0), it must be a
-    reset: an orderly end would look complete.
-    """
-    transport = request.transport
-    if transport is None:
-        return
-    sock = transport.get_extra_info("socket")
-    if sock is not None and request.version < HttpVersion11:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
-    transport.abort()

@@ -20,10 +20,13 @@ class Transfer:
     """The body bytes handed to the client so far, and how it ended.
 
     :param code: the code of the error that ended it, where one did.
+    :param relay: the way that the bytes took: copy, or splice, within the kernel, for all
+        but the first; None: none were relayed.
     :param resumes: how often the upstream broke off and was gone on with.
     """
 
     bytes_sent: int = 0
     outcome: Outcome = Outcome.COMPLETE
     code: str | None = None
+    relay: str | None = None
     resumes: int = 0

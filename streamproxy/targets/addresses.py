@@ -14,6 +14,7 @@ and the cloud providers' pages on their metadata services.
 """
 
 import enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 IPAddress = IPv4Address | IPv6Address
@@ -103,6 +104,7 @@ _TEREDO = IPv6Network("2001::/32")
 _ISATAP_MARKS = (0x0000_5EFE, 0x0200_5EFE)
 
 
+@lru_cache(maxsize=1024)
 def classify(ip: IPAddress) -> AddressClass:
     """Return the class of an address, looking through every form of IPv4 inside IPv6.
 

@@ -11,6 +11,7 @@ Source: RFC 3986, RFC 3987; the WHATWG URL standard for what people paste.
 import re
 from base64 import b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import unquote_to_bytes
 
@@ -52,9 +53,7 @@ class Link:
     @property
     def address(self) -> IPAddress | None:
         """The host as an IP address; None where it is a name."""
-        if ":" in self.host:
-            return IPv6Address(self.host)
-        return IPv4Address(self.host) if _ends_in_number(self.host) else None
+        return _parse_address(self.host)
 
     @property
     def origin(self) -> str:
@@ -80,6 +79,13 @@ class Link:
 
     def __repr__(self) -> str:
         return f"<Link {self}>"
+
+
+@lru_cache(maxsize=256)
+def _parse_address(host: str) -> IPAddress | None:
+    if ":" in host:
+        return IPv6Address(host)
+    return IPv4Address(host) if _ends_in_number(host) else None
 
 
 def parse_link(text: str | bytes) -> Link:

@@ -102,7 +102,7 @@ def check_address(ip: IPv4Address | IPv6Address | str, port: int, policy: Target
     :raises BlockedTarget: naming the class of the address, never the address.
     """
     try:
-        address = canonical(ip_address(ip))
+        address = canonical(ip_address(ip) if isinstance(ip, str) else ip)
     except ValueError as exc:
         raise BlockedTarget("The site's address cannot be understood.") from exc
     found = classify(address)

@@ -95,6 +95,40 @@ class PlannedBody:
                 return chunk
         return b""
 
+    def can_detach(self, min_length: int) -> bool:
+        """Tell whether at least *min_length* bytes are left that can come by a socket.
+
+        And go by one: a body whose length was not known at first is sent in chunks.
+        """
+        is_enough = self.is_measured and self._left is not None and self._left >= min_length
+        return is_enough and not self._to_skip and self._upstream.can_detach
+
+    def fileno(self) -> int:
+        """Return the descriptor of the connection that the body comes by."""
+        return self._upstream.fileno()
+
+    def detach(self) -> tuple[bytes, int]:
+        """Let the rest come by the socket, until it has come or recover is called.
+
+        :returns: what was received already, and how many bytes come by the socket.
+        :raises ReadTimeout, UpstreamProtocol: the upstream had failed already.
+        """
+        received = self._cut(self._upstream.detach())
+        return received, self._left or 0
+
+    def advance(self, length: int) -> None:
+        """Count bytes that were moved from the socket to the client."""
+        self._left = (self._left or 0) - length
+        self._next_pos += length
+        self._attempt = 0
+
+    async def recover(self, cause: ReadTimeout | UpstreamProtocol) -> None:
+        """Go on with a new response after one that came by a socket has broken off.
+
+        :raises ProxyError: the body cannot be completed.
+        """
+        await self._resume(cause)
+
     def _cut(self, chunk: bytes) -> bytes:
         """Return the part of a chunk that belongs to the plan, and count it."""
         if self._to_skip:

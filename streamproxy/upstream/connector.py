@@ -29,14 +29,10 @@ from streamproxy.errors import SettingsError
 from streamproxy.settings import Settings
 from streamproxy.targets.policy import TargetPolicy
 from streamproxy.upstream.clean import CleanConnector
+from streamproxy.upstream.exchange import MAX_FIELD_SIZE, MAX_FIELDS, READ_BUFSIZE
 from streamproxy.upstream.own import OwnEndpoints
 from streamproxy.upstream.proxied import HttpProxyConnector
 from streamproxy.upstream.resolver import GuardedResolver, judge_address
-
-# Bytes; a redirect to the longest link that is taken must fit.
-_MAX_FIELD_SIZE = 40 * 1024
-# Real heads have about thirty fields, those of large sites sixty.
-_MAX_FIELDS = 128
 
 
 class GuardedConnector(CleanConnector):
@@ -141,8 +137,8 @@ def open_session(settings: Settings, policy: TargetPolicy) -> ClientSession:
             sock_connect=settings.connect_timeout,
             sock_read=settings.read_timeout,
         ),
-        read_bufsize=settings.chunk_size,
-        max_line_size=_MAX_FIELD_SIZE,
-        max_field_size=_MAX_FIELD_SIZE,
-        max_headers=_MAX_FIELDS,
+        read_bufsize=READ_BUFSIZE,
+        max_line_size=MAX_FIELD_SIZE,
+        max_field_size=MAX_FIELD_SIZE,
+        max_headers=MAX_FIELDS,
     )

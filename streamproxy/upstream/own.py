@@ -21,12 +21,17 @@ class OwnEndpoints:
     def __init__(self) -> None:
         self._endpoints: set[Endpoint] = set()
         self._wildcard_ports: set[int] = set()
+        self._seen: set[object] = set()
 
     def add(self, sockname: object) -> None:
         """Add the local address of a socket, as getsockname returns it.
 
-        That of a Unix socket is text: no link leads there.
+        That of a Unix socket is text: no link leads there. Every request comes with one, and
+        there are as many different ones as this machine has addresses.
         """
+        if sockname in self._seen:
+            return
+        self._seen.add(sockname)
         match sockname:
             case (str(host), int(port), *_):
                 address = canonical(ip_address(host.partition("%")[0]))
@@ -50,7 +55,7 @@ class OwnEndpoints:
         :raises BlockedTarget: it does.
         """
         try:
-            address = ip_address(ip)
+            address = ip_address(ip) if isinstance(ip, str) else ip
         except ValueError:
             return  # the policy refuses it
         if self.holds(address, port):

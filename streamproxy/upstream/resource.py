@@ -24,7 +24,8 @@ from streamproxy.protocol.resume import (
     should_retry,
 )
 from streamproxy.targets.links import Link
-from streamproxy.upstream.client import Upstream, UpstreamClient
+from streamproxy.upstream.client import UpstreamClient
+from streamproxy.upstream.response import Upstream
 
 logger = logging.getLogger(__name__)
 

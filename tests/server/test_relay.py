@@ -85,7 +85,8 @@ async def test_stream_is_logged_from_start_to_end(
         ("streamproxy.handlers.stream", "Range request: bytes=1-3"),
     ]
     end = messages[2][1]
-    assert end.startswith(f"GET /stream of {origin} from 127.0.0.1: status 206, 3 bytes, ")
+    start = f"GET /stream of {origin} from 127.0.0.1 (relay=copy): "
+    assert end.startswith(f"{start}status 206, 3 bytes, ")
     assert end.endswith(" s, complete")
 
 

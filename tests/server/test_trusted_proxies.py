@@ -95,7 +95,7 @@ async def test_without_the_setting_nobody_is_believed(
     proxy = await start_proxy()
     async with raw_upstream(Honest()) as upstream:
         await (await proxy.stream(upstream.link(), X_Forwarded_For="203.0.113.7")).read()
-    assert "from 127.0.0.1: status 200" in caplog.text
+    assert "from 127.0.0.1 (relay=splice): status 200" in caplog.text
     assert "203.0.113.7" not in caplog.text
 
 
@@ -116,7 +116,9 @@ async def test_streams_and_errors_pass_and_the_log_names_the_client(
         async with proxy.client.get(proxy.url("/static/none"), headers={"X": "y"}) as none:
             assert none.status == 404
         assert (await (await proxy.stream(upstream.link(), **client)).read()) == CONTENT
-    lines = re.findall(r"from 203\.0\.113\.7: status (\d+), (\d+) bytes", caplog.text)
+    lines = re.findall(
+        r"from 203\.0\.113\.7(?: \(relay=\w+\))?: status (\d+), (\d+) bytes", caplog.text
+    )
     assert [status for status, _ in lines] == ["206", "403", "200"]
     assert lines[2][1] == str(len(CONTENT))
 

@@ -1,0 +1,135 @@
+"""One GET over the guarded connector, with nothing around it that is not used here.
+
+ClientSession.get prepares what any request could need: cookies, redirects, a body, traces,
+middlewares. Measured: for a small range that costs as much CPU as all of the relay. The
+connection, its pool, and whatever parses what comes from outside are aiohttp's all the same.
+"""
+
+import asyncio
+import re
+
+from aiohttp import (
+    ClientConnectionResetError,
+    ClientRequest,
+    ClientResponseError,
+    ClientSession,
+    ConnectionTimeoutError,
+    StreamReader,
+)
+from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError, RawResponseMessage
+from multidict import CIMultiDictProxy
+
+from streamproxy.targets.links import Link
+from streamproxy.upstream.clean import CleanConnector
+
+# Bytes; a redirect to the longest link that is taken must fit.
+MAX_FIELD_SIZE = 40 * 1024
+# Real heads have about thirty fields, those of large sites sixty.
+MAX_FIELDS = 128
+# What asyncio receives at once, at most, and aiohttp passes on as it is.
+RECEIVED_LENGTH = 256 * 1024
+# Bytes; beyond twice as many aiohttp reads no more until some are taken. So one look into
+# the socket is what is held for a slow client, beside one that is being sent.
+READ_BUFSIZE = 64 * 1024
+# To stop and go on costs a tenth of the CPU where asyncio decrypts: there, two looks are held.
+_TLS_READ_BUFSIZE = 128 * 1024
+
+_MAX_ORIGINS = 256
+# What could end a line of the head, or cannot stand in it.
+_UNCLEAN = re.compile(r"[^\t\x20-\x7e]")
+
+
+class Response:
+    """The head of a response, and its body to read; as much of it as is used here.
+
+    The connection goes back to be kept at the end of the body.
+    """
+
+    def __init__(
+        self, message: RawResponseMessage, content: StreamReader, connection: Connection
+    ) -> None:
+        self.status = message.code
+        self.headers: CIMultiDictProxy[str] = message.headers
+        self.raw_headers = message.raw_headers
+        self.content = content
+        self.connection: Connection | None = connection
+        content.on_eof(self.release)
+
+    def release(self) -> None:
+        """Keep the connection for the next request if the body was read, else close it."""
+        if self.connection is not None:
+            self.connection.release()
+            self.connection = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
+class Exchanges:
+    """Sends requests over the connector of one session, which must be one of ours."""
+
+    def __init__(self, session: ClientSession, connector: CleanConnector) -> None:
+        self._session = session
+        self._connector = connector
+        self._timeout = session.timeout
+        # By them the connector knows where to connect to, and which connection can be used.
+        self._origins: dict[str, ClientRequest] = {}
+
+    def _origin_request(self, link: Link) -> ClientRequest:
+        request = self._origins.get(link.origin)
+        if request is None:
+            loop = asyncio.get_running_loop()
+            request = ClientRequest("GET", link.url.origin(), loop=loop, session=self._session)
+            if len(self._origins) >= _MAX_ORIGINS:
+                del self._origins[next(iter(self._origins))]
+            self._origins[link.origin] = request
+        return request
+
+    async def get(self, link: Link, fields: dict[str, str]) -> Response:
+        """Send a GET and return the response when its head has arrived.
+
+        :raises ClientError, OSError: no head arrives.
+        """
+        request = self._origin_request(link)
+        lines = [f"GET {link.target} HTTP/1.1", f"Host: {request.headers['Host']}"]
+        lines += [f"{name}: {value}" for name, value in fields.items()]
+        if any(map(_UNCLEAN.search, lines)):
+            raise ValueError("A field cannot be sent.")
+        head = "\r\n".join((*lines, "", ""))
+        try:
+            connection = await self._connector.connect(request, [], self._timeout)
+        except TimeoutError as exc:
+            raise ConnectionTimeoutError("No connection in time.") from exc
+        try:
+            return await self._send(connection, head.encode("ascii"))
+        except HttpProcessingError as exc:
+            connection.close()
+            raise ClientResponseError(request.request_info, (), message="Malformed head") from exc
+        except BaseException:
+            connection.close()
+            raise
+
+    async def _send(self, connection: Connection, head: bytes) -> Response:
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None or transport.is_closing():
+            raise ClientConnectionResetError("The connection was closed.")
+        is_tls = transport.get_extra_info("sslcontext") is not None
+        protocol.set_response_params(
+            read_until_eof=True,
+            auto_decompress=False,
+            read_timeout=self._timeout.sock_read,
+            read_bufsize=_TLS_READ_BUFSIZE if is_tls else READ_BUFSIZE,
+            max_line_size=MAX_FIELD_SIZE,
+            max_field_size=MAX_FIELD_SIZE,
+            max_headers=MAX_FIELDS,
+        )
+        transport.write(head)
+        protocol.start_timeout()
+        while True:
+            message, content = await protocol.read()
+            if not 100 <= message.code <= 199 or message.code == 101:
+                return Response(message, content, connection)

@@ -1,0 +1,63 @@
+"""What can go wrong with an upstream: aiohttp's errors, said once in our own words."""
+
+import errno
+import socket
+
+from aiohttp import (
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientError,
+    ClientHttpProxyError,
+    ClientOSError,
+    ClientProxyConnectionError,
+    ClientSSLError,
+    ConnectionTimeoutError,
+    InvalidURL,
+    ServerDisconnectedError,
+)
+
+from streamproxy.errors import (
+    BlockedTarget,
+    ConnectionRefused,
+    ConnectTimeout,
+    DnsFailure,
+    InvalidUrl,
+    ProxyError,
+    ReadTimeout,
+    TlsError,
+    UpstreamCut,
+    UpstreamProtocol,
+)
+from streamproxy.upstream.connector import UnretriedError
+from streamproxy.upstream.proxied import (
+    translate_proxy,
+)
+from streamproxy.upstream.resolver import BlockedAddress
+
+
+def translate(exc: ClientError | OSError) -> ProxyError:
+    """Return the failure of ours that an error of aiohttp's client stands for."""
+    os_error = exc.os_error if isinstance(exc, ClientConnectorError) else exc
+    if isinstance(os_error, BlockedAddress):
+        return BlockedTarget(os_error.refusal.detail)
+    if isinstance(exc, ClientHttpProxyError | ClientProxyConnectionError):
+        return translate_proxy(exc)
+    match exc:
+        case ClientConnectorDNSError() | socket.gaierror():
+            return DnsFailure("The host name in the link has no address.")
+        case ClientSSLError():
+            return TlsError("The site's certificate or its encryption is not valid.")
+        case (
+            ConnectionTimeoutError() | ClientConnectorError(os_error=OSError(errno=errno.ETIMEDOUT))
+        ):
+            return ConnectTimeout("No connection to the site within the time set for it.")
+        case TimeoutError():
+            return ReadTimeout("The site sent nothing within the time set for it.")
+        case ClientConnectorError():
+            return ConnectionRefused("The site does not accept connections.")
+        case InvalidURL():
+            return InvalidUrl("The link cannot be fetched.")
+        case ClientOSError() | ServerDisconnectedError() | UnretriedError():
+            return UpstreamCut("The site cut the connection.")
+        case _:
+            return UpstreamProtocol("The site broke the rules of HTTP.")

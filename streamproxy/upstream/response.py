@@ -1,0 +1,178 @@
+"""One response of an upstream: its head, and its body in whatever way it is read."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable
+
+from aiohttp import (
+    ClientError,
+    ClientOSError,
+    ClientPayloadError,
+    ClientResponse,
+)
+
+from streamproxy.errors import (
+    UpstreamCut,
+)
+from streamproxy.protocol.heads import UpstreamHead
+from streamproxy.targets.links import Link
+from streamproxy.upstream.exchange import RECEIVED_LENGTH, Response
+from streamproxy.upstream.failures import translate
+
+
+class Upstream:
+    """An upstream's response whose head has arrived: read its body, then release it.
+
+    :param link: where the response came from, after all redirects.
+    """
+
+    def __init__(self, response: ClientResponse | Response, link: Link, chunk_size: int) -> None:
+        self.head = UpstreamHead(response.status, response.headers)
+        self.link = link
+        self._response = response
+        self._chunk_size = chunk_size
+        self._peeked = b""
+        self._is_detached = False
+        connection = response.connection
+        self._protocol = None if connection is None else connection.protocol
+        self._closed = None if self._protocol is None else self._protocol.closed
+        if self._closed is not None:
+            self._closed.add_done_callback(self._end_reading)
+            # Stays when this response is released, and once however many follow on it.
+            self._closed.remove_done_callback(_look_at_exception)
+            self._closed.add_done_callback(_look_at_exception)
+        transport = None if connection is None else connection.transport
+        self._tls: ssl.SSLObject | None = (
+            None if transport is None else transport.get_extra_info("ssl_object")
+        )
+
+    async def read(self) -> bytes:
+        """Return the next bytes of the body, at most chunk_size; none at its proper end.
+
+        :raises ReadTimeout: nothing came within read_timeout.
+        :raises UpstreamProtocol: the body ended before its end, or its framing broke.
+        """
+        if self._peeked:
+            chunk, self._peeked = self._peeked, b""
+            return chunk
+        if self._chunk_size < RECEIVED_LENGTH or self.head.transfer_coding is not None:
+            return await self._receive(self._response.content.read(self._chunk_size))
+        return await self._receive(self._read_as_received())
+
+    async def _read_as_received(self) -> bytes:
+        """Return the bytes of one look into the socket.
+
+        To ask for as many would let aiohttp hold twice as many back (StreamReader.read).
+        """
+        return (await self._response.content.readchunk())[0]
+
+    @property
+    def can_detach(self) -> bool:
+        """Whether what is left of the body comes as it is, on a socket of its own."""
+        return (
+            self._tls is None
+            and not self._peeked
+            and self._protocol is not None
+            and self._protocol.transport is not None
+            and self.head.transfer_coding is None
+            and self.head.content_length is not None
+            and not self._response.content.is_eof()
+        )
+
+    def fileno(self) -> int:
+        """Return the descriptor of the connection, which stays the transport's."""
+        number: int = self._transport().get_extra_info("socket").fileno()
+        return number
+
+    def detach(self) -> bytes:
+        """Stop reading, for good, so that somebody else can read from the socket.
+
+        Only where can_detach. Nothing may be awaited between the last look into the buffer
+        and the pause: what aiohttp holds back of a full buffer it adds as soon as there is
+        room. The connection is closed at release: its parser has missed the end.
+
+        :returns: what was received already.
+        :raises ProxyError: as read.
+        """
+        content = self._response.content
+        received = []
+        try:
+            while chunk := content.read_nowait():
+                received.append(chunk)
+        except (ClientError, OSError) as exc:
+            raise translate(exc) from exc
+        self._is_detached = True
+        if not content.is_eof() and self._protocol is not None:
+            self._protocol.pause_reading()
+        return b"".join(received)
+
+    def _transport(self) -> asyncio.Transport:
+        transport = None if self._protocol is None else self._protocol.transport
+        if transport is None:
+            raise UpstreamCut("The site cut the connection.")
+        return transport
+
+    async def peek(self, length: int) -> bytes:
+        """Return the first *length* bytes of the body, fewer where it is shorter.
+
+        They stay to be read; no more than they are read from the connection.
+
+        :raises ProxyError: as read.
+        """
+        while (missing := length - len(self._peeked)) > 0:
+            chunk = await self._receive(self._response.content.read(missing))
+            if not chunk:
+                break
+            self._peeked += chunk
+        return self._peeked
+
+    async def _receive(self, reading: Awaitable[bytes]) -> bytes:
+        try:
+            chunk = await reading
+        except (ClientError, OSError) as exc:  # a TimeoutError is an OSError
+            raise translate(exc) from exc
+        if not chunk:
+            self._check_end()
+        return chunk
+
+    def _check_end(self) -> None:
+        """Refuse a cut as the end of a body that only the connection's end delimits.
+
+        aiohttp ends such a body the same way, however the connection ended. Over TLS an
+        orderly end is announced (close_notify); without it, somebody may have cut it.
+
+        Source: RFC 9112, section 9.8.
+        """
+        if not self.head.is_close_delimited or self._protocol is None:
+            return
+        reason = self._protocol.exception()
+        if isinstance(reason, ClientOSError):
+            raise translate(reason) from reason
+        if self._tls is not None:
+            try:
+                self._tls.read(1)
+            except ssl.SSLZeroReturnError:
+                return  # OpenSSL has seen the close_notify
+            except ssl.SSLError as exc:
+                raise UpstreamCut("The site cut the secure connection.") from exc
+
+    def _end_reading(self, _closed: asyncio.Future[None]) -> None:
+        """Wake a reader that aiohttp forgets when the framing breaks in mid-body."""
+        content = self._response.content
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(ClientPayloadError("The connection was closed."))
+
+    def release(self) -> None:
+        """Keep the connection for the next request if the body was read, else close it."""
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._end_reading)
+        if self._is_detached:
+            self._response.close()
+        else:
+            self._response.release()
+
+
+def _look_at_exception(closed: asyncio.Future[None]) -> None:
+    """Look at how a connection ended, so that asyncio does not report it as an oversight."""
+    if not closed.cancelled():
+        closed.exception()

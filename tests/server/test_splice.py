@@ -1,0 +1,198 @@
+"""Bytes moved within the kernel: the same promises, and when they are copied after all."""
+
+import asyncio
+import itertools
+import sys
+
+import pytest
+from aiohttp import ClientError
+from proxies import Proxy, StartProxy, read_stream
+from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="splice is of Linux")
+
+FILM = CONTENT * 8
+HALF = len(FILM) // 2
+FIELDS = {"Content-Type": "video/mp4", "ETag": '"v1"'}
+
+
+def end_of(caplog: pytest.LogCaptureFixture) -> str:
+    return caplog.records[-1].getMessage()
+
+
+def whole(length: int = len(FILM)) -> dict[str, str]:
+    return FIELDS | {"Content-Length": str(length)}
+
+
+@pytest.fixture(autouse=True)
+def _log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+
+@pytest.mark.parametrize("asked", [None, "0-", "1000-5000000", "-3000000", f"0-{len(FILM) - 1}"])
+async def test_film_is_moved_within_the_kernel(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture, asked: str | None
+) -> None:
+    async with raw_upstream(Honest(content=FILM)) as upstream:
+        got = await proxy.stream(upstream.link(), asked)
+        body = await got.read()
+    start = int(got.headers["Content-Range"].partition(" ")[2].partition("-")[0]) if asked else 0
+    assert body == FILM[start : start + int(got.headers["Content-Length"])]
+    assert "(relay=splice): status 20" in end_of(caplog)
+    assert f"{len(body)} bytes" in end_of(caplog)
+
+
+async def test_owner_can_have_bytes_copied(
+    start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy = await start_proxy(splice=False)
+    async with raw_upstream(Honest(content=FILM)) as upstream:
+        assert await read_stream(proxy, upstream.link()) == FILM
+    assert "(relay=copy): status 200" in end_of(caplog)
+
+
+async def test_what_is_small_or_chunked_is_copied(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    chunk = b"%x\r\n%s\r\n" % (len(FILM), FILM)
+    chunked = response("200 OK", FIELDS | {"Transfer-Encoding": "chunked"}, chunk + b"0\r\n\r\n")
+    for answer, body in ((Honest(content=FILM[:100_000]), FILM[:100_000]), (chunked, FILM)):
+        async with raw_upstream(answer) as upstream:
+            assert await read_stream(proxy, upstream.link()) == body
+        assert "(relay=copy): status 200" in end_of(caplog)
+
+
+async def test_part_is_cut_out_of_the_whole_by_copying_then_moved(proxy: Proxy) -> None:
+    async with raw_upstream(Honest(content=FILM, ranges=False)) as upstream:
+        got = await proxy.stream(upstream.link(), "5000-6000000")
+        assert await got.read() == FILM[5000:6000001]
+    assert got.status == 206
+
+
+async def test_surplus_is_never_passed_on(proxy: Proxy) -> None:
+    async with raw_upstream(response("200 OK", whole(), FILM + b"surplus")) as upstream:
+        assert await read_stream(proxy, upstream.link()) == FILM
+        assert await read_stream(proxy, upstream.link()) == FILM
+
+
+async def test_connection_of_the_client_goes_on_and_that_of_the_upstream_ends(
+    proxy: Proxy,
+) -> None:
+    async with raw_upstream(Honest(content=FILM), keep_alive=True) as upstream:
+        for _ in range(3):
+            assert await read_stream(proxy, upstream.link()) == FILM
+            assert (await proxy.validate(upstream.link()))["valid"] is True
+        await asyncio.wait_for(upstream.closed.wait(), 2)
+    connector = proxy.client.connector
+    assert connector is not None
+    assert sum(len(kept) for kept in connector._conns.values()) == 1
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_upstream_that_breaks_off_is_gone_on_with(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture, reset: bool
+) -> None:
+    turns = itertools.count()
+
+    async def answer(exchange: Exchange) -> None:
+        if next(turns) > 2:
+            await Honest(content=FILM)(exchange)
+            return
+        first = int((exchange.field("Range") or "bytes=0-")[6:].partition("-")[0])
+        fields = whole(len(FILM) - first)
+        status = "200 OK"
+        if first:
+            status = "206 Partial Content"
+            fields["Content-Range"] = f"bytes {first}-{len(FILM) - 1}/{len(FILM)}"
+        await exchange.send(response(status, fields), FILM[first : first + 2_000_000])
+        if reset:
+            exchange.reset()
+
+    async with raw_upstream(answer) as upstream:
+        assert await read_stream(proxy, upstream.link()) == FILM
+    assert "(relay=splice)" in end_of(caplog)
+    assert end_of(caplog).endswith("complete, resumes: 3")
+
+
+async def test_upstream_that_cannot_go_on_is_a_cut(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    fields = {"Content-Type": "video/mp4", "Content-Length": str(len(FILM))}
+    async with raw_upstream(response("200 OK", fields, FILM[:HALF])) as upstream:
+        got = await proxy.stream(upstream.link())
+        with pytest.raises(ClientError):
+            await got.read()
+    assert "upstream_failed (upstream_protocol)" in end_of(caplog)
+    assert f" {HALF} bytes, " in end_of(caplog)
+
+
+async def test_upstream_that_falls_silent_is_given_up(
+    start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy = await start_proxy(read_timeout=0.5, resume_attempts=0)
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(response("200 OK", whole()), FILM[:HALF])
+        await exchange.wait_closed()
+
+    async with raw_upstream(answer) as upstream:
+        got = await proxy.stream(upstream.link())
+        with pytest.raises(ClientError):
+            await got.read()
+    assert "upstream_failed (read_timeout)" in end_of(caplog)
+    assert f" {HALF} bytes, " in end_of(caplog)
+
+
+async def test_bytes_that_come_in_dribbles_are_not_held_back(proxy: Proxy) -> None:
+    come = asyncio.Queue[int]()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(response("200 OK", whole()), FILM[:HALF])
+        while (position := await come.get()) < len(FILM):
+            await exchange.send(FILM[position : position + 100])
+        await exchange.send(FILM[HALF + 500 :])
+
+    async with raw_upstream(answer) as upstream:
+        got = await proxy.stream(upstream.link())
+        assert await got.content.readexactly(HALF) == FILM[:HALF]
+        for position in range(HALF, HALF + 500, 100):
+            come.put_nowait(position)
+            async with asyncio.timeout(1):
+                assert await got.content.readexactly(100) == FILM[position : position + 100]
+        come.put_nowait(len(FILM))
+        assert await got.read() == FILM[HALF + 500 :]
+
+
+async def endless(exchange: Exchange) -> None:
+    await exchange.send(response("200 OK", whole(2**33)))
+    while True:
+        await exchange.send(CONTENT)
+
+
+async def test_client_that_leaves_ends_it_whether_bytes_come_or_not(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def silent(exchange: Exchange) -> None:
+        await exchange.send(response("200 OK", whole(2**33)), FILM)
+        await exchange.wait_closed()
+
+    for answer in (silent, endless):
+        async with raw_upstream(answer) as upstream:
+            got = await proxy.stream(upstream.link())
+            assert await got.content.readexactly(len(FILM)) == FILM
+            got.close()
+            await asyncio.wait_for(upstream.closed.wait(), 2)
+        assert end_of(caplog).endswith("client_gone")
+        assert "relay=splice" in end_of(caplog)
+
+
+async def test_client_that_stalls_is_cut(
+    start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy = await start_proxy(client_stall_timeout=0.5)
+    async with raw_upstream(endless) as upstream:
+        got = await proxy.stream(upstream.link())
+        assert await got.content.readexactly(len(FILM)) == FILM
+        await asyncio.wait_for(upstream.closed.wait(), 10)
+        got.close()
+    assert end_of(caplog).endswith("client_stalled")
