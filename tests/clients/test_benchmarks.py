@@ -47,7 +47,7 @@ def changed(body: bytes, at: int) -> bytes:
 
 
 def by_wire(module: Callable[[str], Any], url: str, film: Any) -> None:
-    with module("wire").Wire(url, film) as wire:
+    with module("reading").Wire(url, film) as wire:
         wire.fetch(FIRST, LENGTH)
 
 
