@@ -124,13 +124,17 @@ def _lock(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[Setting
     :raises SettingsError: as Lock.from_settings.
     """
     is_local = all(is_loopback(bound.getsockname()[0]) for bound in sockets)
-    if settings.trusted_proxy or settings.server_name:
-        is_local = False  # a reverse proxy brings others here
-    if not Lock.from_settings(settings).is_open or is_local or not settings.auth:
+    lock = Lock.from_settings(settings)
+    if not lock.is_open or is_local or not settings.auth:
         if 0 < len(settings.access_token) < _LONG_TOKEN:
             logger.warning("access_token: shorter than %d characters: easy to guess", _LONG_TOKEN)
-        if not settings.auth and not is_local:
+        if lock.is_open and not is_local:
             logger.warning("auth: everybody who can connect may use this proxy (--no-auth)")
+        elif lock.is_open and settings.auth and (settings.trusted_proxy or settings.server_name):
+            logger.warning(
+                "auth: whoever comes through the reverse proxy may use this proxy; set "
+                "access_token or users_file, or say --no-auth"
+            )
         return settings, ""
     token = secrets.token_urlsafe(24)
     return replace(settings, access_token=token), token

@@ -42,9 +42,9 @@ _SECRET = re.compile(
 # it looks for their ends and beginnings: a quarter of the time.
 _SUSPECT = re.compile(r"[^\x20-\x7e]|[?@]|[nNgGeEdDtT](?:=|%3)|[bB][aAeE][sSaA]")
 _MAX_CHAIN = 20  # exceptions that led to one another
-# Seconds that records wait for others to be written with: so that a disk is asked twenty
+# Seconds that records wait for others to be written with: so that a disk is asked fifty
 # times a second at most, not three times for each request.
-_GATHERING = 0.05
+_GATHERING = 0.02
 # Records that may wait for a slow disk; whoever logs beyond them waits too, none is lost.
 _MAX_WAITING = 10_000
 

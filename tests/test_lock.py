@@ -81,19 +81,27 @@ async def test_acl_without_tokens_is_no_lock(tmp_path: Path) -> None:
         assert await status_of(address, client) == 401
 
 
+OPEN = "may use this proxy"
+
+
 @pytest.mark.parametrize(
-    "arguments", [["--trusted-proxy", "127.0.0.1"], ["--server-name", "films.example"]]
+    ("arguments", "is_warned"),
+    [
+        ([], False),
+        (["--trusted-proxy", "127.0.0.1"], True),
+        (["--server-name", "films.example"], True),
+        (["--server-name", "films.example", "--no-auth"], False),
+        (["--server-name", "films.example", "--access-token", "0123456789abcdef"], False),
+        (["--host", "0.0.0.0", "--no-auth"], True),
+    ],
 )
-async def test_token_is_made_where_a_reverse_proxy_brings_others(
-    tmp_path: Path, arguments: list[str]
+async def test_owner_is_told_where_others_come_in_unasked(
+    tmp_path: Path, arguments: list[str], is_warned: bool
 ) -> None:
-    async with running(*arguments, cwd=tmp_path) as (_, address), ClientSession() as client:
-        assert await status_of(address, client) == 401
-    async with (
-        running("--no-auth", *arguments, cwd=tmp_path) as (_, address),
-        ClientSession() as client,
-    ):
-        assert await status_of(address, client) == 200
+    async with running(*arguments, cwd=tmp_path) as (process, _):
+        process.terminate()
+        _, _, err = await outcome(process)
+    assert (OPEN in err) == is_warned
 
 
 async def test_short_token_is_warned_of(tmp_path: Path) -> None:
