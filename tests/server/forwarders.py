@@ -1,11 +1,12 @@
 """Small proxies to fetch through: an HTTP one, and a SOCKS one, written by hand."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+
+from upstreams import listening
 
 
 @dataclass
@@ -115,7 +116,6 @@ Kind = Callable[[Forwarder, Stream], Awaitable[None]]
 async def forwarding(kind: Kind, forwarder: Forwarder | None = None) -> AsyncIterator[Forwarder]:
     """Run a proxy of a kind on its host, on a free port."""
     forwarder = forwarder or Forwarder()
-    tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -125,18 +125,5 @@ async def forwarding(kind: Kind, forwarder: Forwarder | None = None) -> AsyncIte
         finally:
             writer.close()
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(serve(reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    server = await asyncio.start_server(accept, forwarder.host, 0, family=socket.AF_INET)
-    forwarder.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(serve, forwarder.host) as forwarder.port:
         yield forwarder
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
