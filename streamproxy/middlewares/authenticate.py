@@ -46,7 +46,8 @@ def authenticate(authenticator: Authenticator) -> Middleware:
         except (AuthenticationRequired, TooManyAttempts) as exc:
             sign_in.problem = exc
             if route != "page":
-                exc.fields |= _challenge(request, authenticator)
+                if isinstance(exc, AuthenticationRequired):
+                    exc.fields |= _challenge(request, authenticator)
                 raise
         return await handler(request)
 

@@ -15,8 +15,6 @@ from streamproxy.relay.transfer import Transfer
 
 # l_onoff and l_linger of struct linger: close with a reset, sending nothing more.
 _LINGER_RESET = struct.pack("ii", 1, 0)
-
-
 # Seconds that a head waits for bytes to go with.
 _MAX_HEAD_DELAY = 0.1
 

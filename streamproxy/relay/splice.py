@@ -109,6 +109,7 @@ async def splice(outlet: Outlet, body: PlannedBody, limits: SpliceLimits) -> Non
         received, left = body.detach()
         if received:
             await outlet.send(received)
+        received = b""  # a stalled client would hold it here for as long as it stalls
         if left:
             await outlet.flush()
             outlet.transfer.relay = "splice"

@@ -4,16 +4,9 @@ import asyncio
 import ssl
 from collections.abc import Awaitable
 
-from aiohttp import (
-    ClientError,
-    ClientOSError,
-    ClientPayloadError,
-    ClientResponse,
-)
+from aiohttp import ClientError, ClientOSError, ClientPayloadError, ClientResponse
 
-from streamproxy.errors import (
-    UpstreamCut,
-)
+from streamproxy.errors import UpstreamCut
 from streamproxy.protocol.heads import UpstreamHead
 from streamproxy.targets.links import Link
 from streamproxy.upstream.exchange import RECEIVED_LENGTH, Response

@@ -270,6 +270,7 @@ async def test_brute_force_is_slowed_and_a_session_is_not(locked: Proxy) -> None
             fields = {"Authorization": f"Bearer {guess}"}
             async with attacker.get(locked.url("/stream", LINK), headers=fields) as response:
                 statuses.append(response.status)
+        assert "WWW-Authenticate" not in response.headers  # not now
         # The right one tells nothing either, by whatever way it comes.
         async with attacker.get(locked.url("/") + f"?token={TOKEN}") as response:
             assert response.status == 429
