@@ -95,6 +95,13 @@ class PlannedBody:
                 return chunk
         return b""
 
+    def take_whole(self) -> bytes | None:
+        """Return the whole body, where it is here already and all of it is to be sent."""
+        if self._to_skip or self._left is None:
+            return None
+        whole = self._upstream.take_whole(self._left)
+        return whole and self._cut(whole)
+
     def can_detach(self, min_length: int) -> bool:
         """Tell whether at least *min_length* bytes are left that can come by a socket.
 

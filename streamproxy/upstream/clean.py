@@ -13,7 +13,7 @@ from aiohttp.tracing import Trace
 from streamproxy.upstream.own import OwnEndpoints
 
 # Seconds; a viewer's next seek mostly comes within a minute.
-_KEEPALIVE = 60.0
+KEEPALIVE = 60.0
 _DNS_CACHE = 60
 
 
@@ -38,7 +38,7 @@ class CleanConnector(TCPConnector):
         super().__init__(
             resolver=resolver,
             limit=0,  # viewers are limited where they arrive, not where they would wait
-            keepalive_timeout=_KEEPALIVE,
+            keepalive_timeout=KEEPALIVE,
             ttl_dns_cache=_DNS_CACHE,
             **options,
         )

@@ -1,5 +1,6 @@
 """Open a link: hop by hop, each hop judged, every failure said in our own words."""
 
+import asyncio
 import copy
 import secrets
 import socket
@@ -22,13 +23,14 @@ from streamproxy.targets.policy import HostRule, TargetPolicy, check_target
 from streamproxy.upstream.clean import CleanConnector
 from streamproxy.upstream.exchange import Exchanges, Response
 from streamproxy.upstream.failures import translate
+from streamproxy.upstream.lines import SmallResponse
 from streamproxy.upstream.own import OwnEndpoints
 from streamproxy.upstream.proxied import (
     HttpProxyConnector,
     refusal_of_proxy,
 )
 from streamproxy.upstream.resolver import GuardedResolver
-from streamproxy.upstream.response import Upstream
+from streamproxy.upstream.response import Upstream, open_body
 from streamproxy.version import __version__
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -53,6 +55,8 @@ class UpstreamClient:
         max_redirects: int,
         chunk_size: int,
     ) -> None:
+        # All of it runs on the loop that it was made on.
+        self.loop = asyncio.get_running_loop()
         self._session = session
         self._policy = policy
         self._max_redirects = max_redirects
@@ -86,6 +90,8 @@ class UpstreamClient:
 
     async def close(self) -> None:
         """Release what the client has beside the session, which stays its owner's."""
+        if self._exchanges is not None:
+            self._exchanges.close()
         if self._resolver is not None:
             await self._resolver.close()
 
@@ -103,12 +109,14 @@ class UpstreamClient:
             self._check_head(response, link)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
-                return Upstream(response, link, self._chunk_size)
+                return open_body(response, link, self._chunk_size)
             response.release()
             link = join_link(link, location)
         raise TooManyRedirects(f"The site redirects more than {self._max_redirects} times.")
 
-    async def _request(self, link: Link, fields: dict[str, str]) -> ClientResponse | Response:
+    async def _request(
+        self, link: Link, fields: dict[str, str]
+    ) -> ClientResponse | Response | SmallResponse:
         own = {"User-Agent": self._user_agent, **_OWN_FIELDS}
         if link.authorization is not None:
             own["Authorization"] = link.authorization
@@ -127,8 +135,10 @@ class UpstreamClient:
         except (ClientError, OSError) as exc:  # a TimeoutError is an OSError
             raise translate(exc) from exc
 
-    def _check_head(self, response: ClientResponse | Response, link: Link) -> None:
+    def _check_head(self, response: ClientResponse | Response | SmallResponse, link: Link) -> None:
         """Refuse a head that is too large, or that is the proxy's own and not the site's."""
+        if isinstance(response, SmallResponse):
+            return  # it is neither
         size = sum(map(len, chain.from_iterable(response.raw_headers)))
         is_from_proxy = (
             response.status == 407
