@@ -151,6 +151,7 @@ class PlannedBody:
 
     async def _resume(self, cause: ProxyError) -> None:
         """Go on with a new response, or raise what stands in the way."""
+        self._client.forget(self._link)
         if self._version is None:
             raise cause
         while self._attempt < self._policy.attempts:

@@ -9,7 +9,7 @@ import logging
 import random
 from dataclasses import dataclass
 
-from streamproxy.errors import ReadTimeout, UpstreamBusy, UpstreamCut, UpstreamProtocol
+from streamproxy.errors import ProxyError, ReadTimeout, UpstreamBusy, UpstreamCut, UpstreamProtocol
 from streamproxy.protocol.filenames import find_filename
 from streamproxy.protocol.heads import Ask, upstream_fields
 from streamproxy.protocol.media_types import SNIFF_LENGTH, decide_media_type, says_nothing
@@ -98,11 +98,23 @@ async def _open_retrying(
     """Open the link; where nothing came of it, at most retry_attempts times more."""
     for attempt in range(1, limits.retry_attempts + 1):
         try:
-            return await _open_once(client, link, ask, limits, look)
+            return await _open_anew(client, link, ask, limits, look)
         except (UpstreamCut, UpstreamBusy) as exc:
             logger.info("Asking again (attempt %d): %s", attempt, exc.detail)
             asked = retry_after_s(exc.fields.get("Retry-After"), None)
         await asyncio.sleep(backoff_s(attempt, random.random(), asked))  # noqa: S311  # no secret
+    return await _open_anew(client, link, ask, limits, look)
+
+
+async def _open_anew(
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, look: int
+) -> Resource:
+    """Open the link, a second time where remembered redirects may be why it failed."""
+    try:
+        return await _open_once(client, link, ask, limits, look)
+    except ProxyError:
+        if not client.forget(link):
+            raise
     return await _open_once(client, link, ask, limits, look)
 
 
