@@ -1,5 +1,6 @@
 """create_app(): joins the chain, the routes and the session's lifetime; nothing else."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import aiohttp_jinja2
@@ -9,14 +10,19 @@ from aiohttp.typedefs import Middleware
 
 from streamproxy.assets import asset_folder
 from streamproxy.errors import SettingsError
+from streamproxy.handlers.admin import admin
+from streamproxy.handlers.events import events
 from streamproxy.handlers.health import health
 from streamproxy.handlers.inert import make_inert
 from streamproxy.handlers.login import login, logout, to_page
+from streamproxy.handlers.metrics import metrics
 from streamproxy.handlers.page import add_slash, page, revalidate_static
+from streamproxy.handlers.sessions import end_session, session, sessions
 from streamproxy.handlers.stream import stream
 from streamproxy.handlers.validate import validate
-from streamproxy.keys import CLIENT, SETTINGS, STREAMS
+from streamproxy.keys import CLIENT, METRICS, SETTINGS, STREAMS
 from streamproxy.middlewares import default_middlewares
+from streamproxy.middlewares.count_requests import count_requests
 from streamproxy.middlewares.limit_rate import limit_rate
 from streamproxy.relay.streams import Streams
 from streamproxy.settings import Settings
@@ -24,6 +30,7 @@ from streamproxy.targets.policy import TargetPolicy
 from streamproxy.upstream.clean import CleanConnector
 from streamproxy.upstream.client import UpstreamClient
 from streamproxy.upstream.connector import open_session, parse_upstream_proxy
+from streamproxy.upstream.observer import UNOBSERVED
 
 CleanupContext = Callable[[web.Application], AsyncIterator[None]]
 
@@ -46,10 +53,15 @@ def create_app(
     settings = settings or Settings()
     _check_proxies(settings, session)
     chain = default_middlewares(settings) if middlewares is None else middlewares
-    app = web.Application(middlewares=chain)
+    # A list: OpenTelemetry's instrumentation inserts itself.
+    app = web.Application(middlewares=[*chain])
     app[SETTINGS] = settings
     app[STREAMS] = Streams()
     app.on_shutdown.append(_end_streams)
+    for part in chain:
+        if isinstance(part, count_requests):
+            app[METRICS] = part.metrics
+            app.cleanup_ctx.append(_watch)
     app.cleanup_ctx.append(_upstream_client(settings, session))
     app.on_cleanup.extend(part.close for part in chain if isinstance(part, limit_rate))
     loader = jinja2.FileSystemLoader(asset_folder("templates"))
@@ -80,6 +92,13 @@ def _add_routes(app: web.Application) -> None:
         form = app.router.add_resource(f"/{name}", name=name)
         form.add_route("POST", handler)
         form.add_route("GET", to_page)
+    app.router.add_get("/admin", admin, name="admin")
+    app.router.add_get("/api/sessions", sessions, name="sessions", allow_head=False)
+    app.router.add_get("/api/sessions/events", events, name="events", allow_head=False)
+    one = app.router.add_resource("/api/sessions/{id}", name="session")
+    one.add_route("GET", session)
+    one.add_route("DELETE", end_session)
+    app.router.add_get("/metrics", metrics, name="metrics", allow_head=False)
     app.router.add_get("/health", health, name="health")
     app.router.add_static("/static", asset_folder("static"), name="static")
     app.on_response_prepare.extend((revalidate_static, make_inert))
@@ -96,6 +115,7 @@ def _upstream_client(settings: Settings, lent: ClientSession | None) -> CleanupC
             policy,
             max_redirects=settings.max_redirects,
             chunk_size=settings.chunk_size,
+            observer=app.get(METRICS, UNOBSERVED),
         )
         yield
         await client.close()
@@ -103,6 +123,14 @@ def _upstream_client(settings: Settings, lent: ClientSession | None) -> CleanupC
             await session.close()
 
     return context
+
+
+async def _watch(app: web.Application) -> AsyncIterator[None]:
+    """Count what runs, while the application does."""
+    watch = asyncio.create_task(app[METRICS].watch(app[STREAMS]))
+    yield
+    watch.cancel()
+    await asyncio.wait([watch])
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -4,6 +4,8 @@ On the application: what is shared. On the request: what one part of the chain t
 parts inside it. A middleware of one's own uses them too.
 """
 
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 
 from streamproxy.access.identity import Identity
@@ -15,11 +17,18 @@ from streamproxy.targets.links import Link
 from streamproxy.targets.policy import HostRule
 from streamproxy.upstream.client import UpstreamClient
 
+if TYPE_CHECKING:
+    from streamproxy.relay.metrics import Metrics  # which an extra is needed for
+
 SETTINGS = web.AppKey("SETTINGS", Settings)
 CLIENT = web.AppKey("CLIENT", UpstreamClient)
 STREAMS = web.AppKey("STREAMS", Streams)
+# What is counted. Absent where nothing is.
+METRICS: web.AppKey["Metrics"] = web.AppKey("METRICS")
 SAMPLE_LINK = web.AppKey("SAMPLE_LINK", str)
 
+# What names the request, to its client and in the log. Set by mark_requests.
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 # Who makes the request. Set by verify_signature and authenticate; absent where nobody asks.
 IDENTITY = web.RequestKey("IDENTITY", Identity)
 # The hosts that whoever asks may fetch from. Set by enforce_acl.

@@ -172,6 +172,13 @@ def seconds(default: float, meaning: str) -> Any:
     )
 
 
+def switch(default: bool, meaning: str) -> Any:  # as the other kinds
+    """Declare what is on or off."""
+    return setting(
+        default, meaning, metavar="true|false", allowed="true or false", parse=parse_bool
+    )
+
+
 def choice(default: str, meaning: str, *, values: tuple[str, ...], fold: Any) -> Any:
     """Declare a choice of words; *fold* gives text the case that they have."""
     return setting(

@@ -17,7 +17,6 @@ from streamproxy.options import (
     choice,
     count,
     parse_ancestor,
-    parse_bool,
     parse_endpoint,
     parse_key,
     parse_origin,
@@ -27,6 +26,7 @@ from streamproxy.options import (
     seconds,
     setting,
     size,
+    switch,
     text,
 )
 
@@ -63,12 +63,8 @@ class Settings:
         high=2**24,
     )
     # Measured: less than half the CPU of copying.
-    splice: bool = setting(
-        True,
-        "move bytes within the kernel, where both sides are plain HTTP (Linux)",
-        metavar="true|false",
-        allowed="true or false",
-        parse=parse_bool,
+    splice: bool = switch(
+        True, "move bytes within the kernel, where both sides are plain HTTP (Linux)"
     )
     # A site that takes longer to accept a connection is down or not there.
     connect_timeout: float = seconds(5.0, "time to connect to a site")
@@ -101,12 +97,8 @@ class Settings:
         5, "times to resume a broken stream without progress in between", metavar="NUMBER", high=100
     )
     # Off: two versions of one length and one date could be mixed.
-    resume_without_validator: bool = setting(
-        False,
-        "resume also where only length and Last-Modified agree",
-        metavar="true|false",
-        allowed="true or false",
-        parse=parse_bool,
+    resume_without_validator: bool = switch(
+        False, "resume also where only length and Last-Modified agree"
     )
     # Pausing a film for an evening is legitimate; a phone that lost its network is not.
     client_stall_timeout: float = seconds(3600.0, "time that a client may take no bytes")
@@ -160,13 +152,7 @@ class Settings:
         secret=True,  # it may hold a password
     )
     # Beyond loopback a proxy without a lock is everybody's.
-    auth: bool = setting(
-        True,
-        "make a token where others can connect and nothing else says who may",
-        metavar="true|false",
-        allowed="true or false",
-        parse=parse_bool,
-    )
+    auth: bool = switch(True, "make a token where others can connect and nothing else says who may")
     # Everybody who can connect may use it; beyond loopback one is made, see auth.
     access_token: str = text(
         "token that lets a person in",
@@ -243,6 +229,16 @@ class Settings:
         metavar="ORIGIN",
         allowed="an origin such as https://example.com, or *",
         parse=parse_origin,
+    )
+    # Counting costs next to nothing, and happens only where prometheus-client is installed.
+    metrics: bool = switch(True, "count for Prometheus, and answer it at /metrics")
+    # This machine, and whoever has access_token, may read them.
+    metrics_token: str = text(
+        "token that lets in to /metrics, and to nothing else",
+        metavar="TOKEN",
+        allowed="at least 16 of letters, digits and -._~+/=",
+        pattern=r"[A-Za-z0-9._~+/=-]{16,}",
+        secret=True,
     )
     # Beside the process: found at once by whoever looks for what happened.
     log_file: str = setting(

@@ -78,6 +78,33 @@ class LinkExpired(RequestError):
     hint = "Ask for a new link where it came from."
 
 
+class OwnerOnly(RequestError):
+    """The request asks for what is shown to the owner of the proxy alone."""
+
+    status = 403
+    code = "owner_only"
+    title = "This is for the owner of the proxy"
+    hint = "Bring access_token or, where there is none, ask on the machine that it runs on."
+
+
+class NoSuchSession(RequestError):
+    """The stream that is asked for does not run here, or is somebody else's."""
+
+    status = 404
+    code = "no_such_session"
+    title = "No such stream runs here"
+    hint = "It has ended, or another worker sends it: ask for those that run."
+
+
+class NotInstalled(RequestError):
+    """The proxy was installed without what the request needs."""
+
+    status = 501
+    code = "not_installed"
+    title = "This proxy was installed without that"
+    hint = "The owner of this proxy can install the extra that is named."
+
+
 class ForeignSite(RequestError):
     """A page of another site makes the request, and the owner did not permit that site."""
 

@@ -40,24 +40,27 @@ async def stream(request: web.Request) -> web.StreamResponse:
     shared = request.config_dict  # made anew at each look
     client, settings = client_of(request, shared[CLIENT]), shared[SETTINGS]
     limits, streams = limits_of(request, settings), shared[STREAMS]
-    task = streams.enter(client.loop)
+    transfer = request.get(TRANSFER) or Transfer()
+    presence = client_presence(request, client.loop, stall_timeout=settings.client_stall_timeout)
+    running = streams.enter(request, presence, transfer, client.loop)
     try:
-        with client_presence(request, client.loop, stall_timeout=settings.client_stall_timeout):
+        with presence:
             async with open_resource(client, link, ask, limits) as resource:
                 response = _head(request, resource)
                 body = PlannedBody(client, link, resource, resume_policy_of(settings))
+                running.body = body
                 with closing(body):
                     await relay_response(
                         request,
                         response,
                         body,
-                        request.get(TRANSFER) or Transfer(),
+                        transfer,
                         max_size=limits.max_size,
                         splicing=_splice_limits(settings),
                     )
                 return response
     finally:
-        streams.leave(task)
+        streams.leave(running)
 
 
 def _splice_limits(settings: Settings) -> SpliceLimits | None:

@@ -3,6 +3,7 @@
 from streamproxy.middlewares.allow_origins import allow_origins
 from streamproxy.middlewares.authenticate import authenticate
 from streamproxy.middlewares.chain import default_middlewares
+from streamproxy.middlewares.count_requests import count_requests
 from streamproxy.middlewares.enforce_acl import enforce_acl
 from streamproxy.middlewares.guard_sites import guard_sites
 from streamproxy.middlewares.limit_rate import limit_rate
@@ -17,6 +18,7 @@ from streamproxy.middlewares.verify_signature import verify_signature
 __all__ = (
     "allow_origins",
     "authenticate",
+    "count_requests",
     "default_middlewares",
     "enforce_acl",
     "guard_sites",

@@ -5,6 +5,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.access.authenticator import Authenticator
 from streamproxy.access.clients import client_key
+from streamproxy.access.owner import may_read_metrics
 from streamproxy.access.sign_in import (
     SignIn,
     begin_session,
@@ -13,20 +14,22 @@ from streamproxy.access.sign_in import (
     token_in_query,
 )
 from streamproxy.errors import AuthenticationRequired, TooManyAttempts
-from streamproxy.keys import IDENTITY, SIGN_IN
+from streamproxy.keys import IDENTITY, SETTINGS, SIGN_IN
 
 # The names of the routes that need nobody: they show nothing that is anybody's, or are how
 # somebody comes in.
 _PUBLIC_ROUTES = frozenset({"slash", "static", "health", "login", "logout"})
 # The names of those where a token in the query is exchanged.
-_EXCHANGING_ROUTES = frozenset({"page", "stream", "validate"})
+_EXCHANGING_ROUTES = frozenset({"page", "admin", "stream", "validate"})
+# The names of those that show the form to whoever is not in.
+_PAGES = frozenset({"page", "admin"})
 
 
 def authenticate(authenticator: Authenticator) -> Middleware:
     """Return the middleware that sets ``request[IDENTITY]``, or refuses the request.
 
-    Whoever has an identity already (by a signed link) passes. The page passes too, so that
-    its handler can ask who is there: ``request[SIGN_IN]`` says what was wrong. A token in
+    Whoever has an identity already (by a signed link) passes. The pages pass too, so that
+    their handlers can ask who is there: ``request[SIGN_IN]`` says what was wrong. A token in
     the query is exchanged for a session, and taken out of the address.
 
     Outside it: report_errors, guard_sites, verify_signature. Inside it: all that should not
@@ -39,13 +42,15 @@ def authenticate(authenticator: Authenticator) -> Middleware:
         route = request.match_info.route.name
         if IDENTITY in request or route in _PUBLIC_ROUTES:
             return await handler(request)
+        if route == "metrics" and may_read_metrics(request, request.config_dict[SETTINGS]):
+            return await handler(request)
         try:
             if route in _EXCHANGING_ROUTES and (token := token_in_query(request)):
                 return _exchange(request, sign_in, token)
             request[IDENTITY] = await identify(request, sign_in)
         except (AuthenticationRequired, TooManyAttempts) as exc:
             sign_in.problem = exc
-            if route != "page":
+            if route not in _PAGES:
                 if isinstance(exc, AuthenticationRequired):
                     exc.fields |= _challenge(request, authenticator)
                 raise

@@ -8,6 +8,7 @@ from streamproxy.access.lock import Lock
 from streamproxy.access.signing import LinkSigner
 from streamproxy.middlewares.allow_origins import allow_origins
 from streamproxy.middlewares.authenticate import authenticate
+from streamproxy.middlewares.count_requests import can_count, count_requests
 from streamproxy.middlewares.enforce_acl import enforce_acl
 from streamproxy.middlewares.guard_sites import guard_sites
 from streamproxy.middlewares.limit_rate import client_of, limit_rate, user_of
@@ -27,7 +28,7 @@ def default_middlewares(settings: Settings) -> tuple[Middleware, ...]:
 
     Always: report_errors, log_access, guard_sites, limit_streams, validate_url, limit_size.
     Where the settings ask for them, in their places: trust_proxies and allow_origins
-    (outermost), limit_rate, verify_signature, authenticate and enforce_acl.
+    (outermost), count_requests, limit_rate, verify_signature, authenticate and enforce_acl.
 
     :raises SettingsError: a file that the settings name cannot be read, or has a mistake.
     """
@@ -36,6 +37,7 @@ def default_middlewares(settings: Settings) -> tuple[Middleware, ...]:
         *_around(settings),
         report_errors(),
         log_access(),
+        *_counting(settings),
         *_entrance(settings, lock),
         limit_streams(settings.max_streams, settings.max_streams_per_client),
         validate_url(TargetPolicy.from_settings(settings)),
@@ -49,6 +51,12 @@ def _around(settings: Settings) -> Iterator[Middleware]:
         yield trust_proxies(settings.trusted_proxy)
     if settings.cors_origin:
         yield allow_origins(settings.cors_origin)
+
+
+def _counting(settings: Settings) -> Iterator[Middleware]:
+    # Who gives a token for metrics wants them, and is told what is missing.
+    if settings.metrics and (can_count() or settings.metrics_token):
+        yield count_requests()
 
 
 def _entrance(settings: Settings, lock: Lock) -> Iterator[Middleware]:

@@ -30,6 +30,12 @@ class ClientStalled(ClientGone):
     outcome = Outcome.CLIENT_STALLED
 
 
+class EndedByOwner(ClientGone):
+    """The owner of the proxy has ended the stream: its client is to go."""
+
+    outcome = Outcome.ENDED_BY_OWNER
+
+
 def outcome_of_cancellation(request: web.Request) -> Outcome:
     """Return why a handler was cancelled: its client left, or the server stops."""
     transport = request.transport

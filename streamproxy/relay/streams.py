@@ -1,49 +1,136 @@
-"""The streams that run: to let them finish, and to end them, when the server stops."""
+"""The streams that run: to look at them, to let them finish, and to end them."""
 
 import asyncio
+import secrets
+from collections import deque
+from collections.abc import Set as AbstractSet
 from typing import cast
 
+from aiohttp import web
+
 from streamproxy.errors import ShuttingDown
+from streamproxy.relay.presence import EndedByOwner, client_presence
+from streamproxy.relay.transfer import Transfer
+from streamproxy.upstream.body import PlannedBody
 
 # Seconds for streams that were cancelled to close their connections.
 _ABORT_TIME = 2.0
+# Seconds between two looks at how far each stream is, and how many of them make a rate.
+_INTERVAL = 1.0
+_LOOKS = 5
+
+
+class Running:
+    """A stream that runs.
+
+    :param presence: what watches its client, and can end it.
+    """
+
+    __slots__ = ("_id", "_looks", "body", "presence", "request", "started_at", "task", "transfer")
+
+    def __init__(
+        self,
+        request: web.Request,
+        presence: client_presence,
+        transfer: Transfer,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.task = cast("asyncio.Task[object]", asyncio.current_task(loop))
+        self.started_at = loop.time()
+        self.request = request
+        self.presence = presence
+        self.transfer = transfer
+        self.body: PlannedBody | None = None  # once the upstream has answered
+        self._looks: deque[tuple[float, int]] | None = None
+        self._id = ""
+
+    @property
+    def id(self) -> str:
+        """What names the stream, and cannot be guessed."""
+        self._id = self._id or secrets.token_hex(8)
+        return self._id
+
+    @property
+    def resumes(self) -> int:
+        """How often the upstream broke off and was gone on with."""
+        return 0 if self.body is None else self.body.resumes
+
+    def look(self, now: float) -> None:
+        """Remember how far it is."""
+        if self._looks is None:
+            self._looks = deque(maxlen=_LOOKS)
+        self._looks.append((now, self.transfer.bytes_sent))
+
+    def rate(self, now: float) -> float:
+        """Return the bytes of a second, over the last five or, if it is younger, all of them."""
+        then, sent = self._looks[0] if self._looks else (self.started_at, 0)
+        return (self.transfer.bytes_sent - sent) / max(now - then, 0.001)
+
+    def end(self) -> None:
+        """End it, as its owner wishes; its client sees a cut."""
+        self.presence.interrupt(EndedByOwner())
 
 
 class Streams:
     """A register of the running streams of one application."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._running: set[Running] = set()
+        self._is_looking = False
         self.is_draining = False
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._running)
 
-    def enter(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[object]:
+    @property
+    def running(self) -> AbstractSet[Running]:
+        """The streams that run now."""
+        return self._running
+
+    def enter(
+        self,
+        request: web.Request,
+        presence: client_presence,
+        transfer: Transfer,
+        loop: asyncio.AbstractEventLoop,
+    ) -> Running:
         """Count the current task as a stream until it leaves.
 
         :raises ShuttingDown: no new streams are taken.
         """
         if self.is_draining:
             raise ShuttingDown(fields={"Retry-After": "5", "Connection": "close"})
-        task = cast("asyncio.Task[object]", asyncio.current_task(loop))
-        self._tasks.add(task)
-        return task
+        running = Running(request, presence, transfer, loop)
+        self._running.add(running)
+        if not self._is_looking:
+            self._is_looking = True
+            loop.call_later(_INTERVAL, self._look, loop)
+        return running
 
-    def leave(self, task: asyncio.Task[object]) -> None:
-        """Count a task no more."""
-        self._tasks.discard(task)
+    def leave(self, running: Running) -> None:
+        """Count a stream no more."""
+        self._running.discard(running)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Remember how far each is, while any run."""
+        for running in self._running:
+            running.look(loop.time())
+        self._is_looking = bool(self._running)
+        if self._is_looking:
+            loop.call_later(_INTERVAL, self._look, loop)
 
     async def drain(self, grace_s: float) -> None:
         """Take no new streams, give the running ones *grace_s* seconds, then abort them."""
         self.is_draining = True
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=grace_s)
+        await self._wait(grace_s)
         self.abort()
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=_ABORT_TIME)
+        await self._wait(_ABORT_TIME)
+
+    async def _wait(self, seconds: float) -> None:
+        if self._running:
+            await asyncio.wait({running.task for running in self._running}, timeout=seconds)
 
     def abort(self) -> None:
         """End every running stream at once; its client sees a cut."""
-        for task in self._tasks:
-            task.cancel()
+        for running in self._running:
+            running.task.cancel()

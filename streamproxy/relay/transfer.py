@@ -13,6 +13,7 @@ class Outcome(enum.Enum):
     UPSTREAM_FAILED = "upstream_failed"
     TOO_LARGE = "too_large"
     SHUTDOWN = "shutdown"
+    ENDED_BY_OWNER = "ended_by_owner"
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class Transfer:
     :param relay: the way that the bytes took: copy, or splice, within the kernel, for all
         but the first; None: none were relayed.
     :param resumes: how often the upstream broke off and was gone on with.
+    :param counted: of bytes_sent, what has gone into metrics.
     """
 
     bytes_sent: int = 0
@@ -30,3 +32,4 @@ class Transfer:
     code: str | None = None
     relay: str | None = None
     resumes: int = 0
+    counted: int = 0

@@ -211,6 +211,7 @@ class PlannedBody:
         self._left = part.length
         self._to_skip = 0
         self.resumes += 1
+        self._client.observer.resumed()
 
     def close(self) -> None:
         """Release the response that is being read."""

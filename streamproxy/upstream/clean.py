@@ -10,6 +10,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
+from streamproxy.upstream.observer import UNOBSERVED
 from streamproxy.upstream.own import OwnEndpoints
 
 # Seconds; a viewer's next seek mostly comes within a minute.
@@ -43,6 +44,7 @@ class CleanConnector(TCPConnector):
             **options,
         )
         self.own = own
+        self.observer = UNOBSERVED
         self._used: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(
@@ -60,8 +62,11 @@ class CleanConnector(TCPConnector):
         :raises ServerDisconnectedError: the server spoke first on a new connection.
         """
         while True:
+            began_at = self._loop.time()
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
+            if protocol not in self._used:
+                self.observer.connected(self._loop.time() - began_at)
             if protocol is not None and _is_clean(connection, protocol):
                 self._used.add(protocol)
                 return connection

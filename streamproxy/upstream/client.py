@@ -25,6 +25,7 @@ from streamproxy.upstream.exchange import Exchanges, Response
 from streamproxy.upstream.failures import translate
 from streamproxy.upstream.hops import RedirectMemory, may_be_kept
 from streamproxy.upstream.lines import SmallResponse
+from streamproxy.upstream.observer import UNOBSERVED, Observer
 from streamproxy.upstream.own import OwnEndpoints
 from streamproxy.upstream.proxied import (
     HttpProxyConnector,
@@ -56,6 +57,7 @@ class UpstreamClient:
         *,
         max_redirects: int,
         chunk_size: int,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         # All of it runs on the loop that it was made on.
         self.loop = asyncio.get_running_loop()
@@ -63,16 +65,19 @@ class UpstreamClient:
         self._policy = policy
         self._max_redirects = max_redirects
         self._chunk_size = chunk_size
+        self.observer = observer
         connector = session.connector
         # Where the proxy itself listens: learnt while it runs.
-        self.own = connector.own if isinstance(connector, CleanConnector) else OwnEndpoints()
+        self.own = OwnEndpoints()
+        if isinstance(connector, CleanConnector):
+            self.own, connector.observer = connector.own, observer
         # Where links led a moment ago: a seek goes there straight away.
         self._redirects = RedirectMemory()
         self._resolver: GuardedResolver | None = None
         self._exchanges: Exchanges | None = None
         if not isinstance(connector, CleanConnector) or not connector.judges_targets:
             self._resolver = GuardedResolver(policy, own=self.own)
-        else:
+        elif not session.trace_configs:  # traces are told by ClientSession.get
             self._exchanges = Exchanges(session, connector)
         # Named to every upstream and looked for in every request: see protocol/loops.py.
         self.instance = secrets.token_hex(8)
@@ -113,7 +118,9 @@ class UpstreamClient:
         is_new = len(hops) == 1
         for _ in range(self._max_redirects + 1):
             self._check_hop(hops[-1])
+            asked_at = self.loop.time()
             response = await self._request(hops[-1], fields)
+            self.observer.answered(self.loop.time() - asked_at)
             self._check_head(response, hops[-1])
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:

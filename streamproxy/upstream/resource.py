@@ -101,6 +101,7 @@ async def _open_retrying(
             return await _open_anew(client, link, ask, limits, look)
         except (UpstreamCut, UpstreamBusy) as exc:
             logger.info("Asking again (attempt %d): %s", attempt, exc.detail)
+            client.observer.retried()
             asked = retry_after_s(exc.fields.get("Retry-After"), None)
         await asyncio.sleep(backoff_s(attempt, random.random(), asked))  # noqa: S311  # no secret
     return await _open_anew(client, link, ask, limits, look)

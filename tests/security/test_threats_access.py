@@ -1,4 +1,4 @@
-"""Attacks on who may use it: T19 to T25."""
+"""Attacks on who may use it: T19 to T25, and T30."""
 
 import hashlib
 from collections.abc import AsyncIterator
@@ -148,3 +148,15 @@ async def test_t25_signed_link_for_a_network_is_not_for_who_pretends_it(
         link = sign_url(site.link(), KEY, ttl_s=60, client="203.0.113.0/24")
         url = proxy.url("") + link
         assert await status_of(attacker, url, X_Forwarded_For="203.0.113.5") == 403
+
+
+async def test_t30_viewer_learns_nothing_of_others(
+    start_proxy: StartProxy, attacker: ClientSession
+) -> None:
+    proxy = await start_proxy(access_token=TOKEN, signing_key=KEY, trusted_proxy="127.0.0.1")
+    for route in ("/metrics", "/api/sessions", "/api/sessions/events", "/admin"):
+        for forwarded in ("127.0.0.1", "::1", "localhost", "unknown", ""):
+            url = proxy.url(route)
+            assert await status_of(attacker, url, X_Forwarded_For=forwarded) == 401
+            signed = url + sign_url("http://a.example/", KEY, ttl_s=60).partition("/stream")[2]
+            assert await status_of(attacker, signed, X_Forwarded_For=forwarded) == 401

@@ -1,0 +1,90 @@
+"""Count requests for Prometheus, by what they were answered with."""
+
+import asyncio
+from importlib.util import find_spec
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from multidict import MultiMapping
+
+from streamproxy.errors import ProxyError, SettingsError
+from streamproxy.keys import TRANSFER
+from streamproxy.relay.presence import ClientGone, outcome_of_cancellation
+from streamproxy.relay.transfer import Outcome, Transfer
+
+# nginx's status for a request whose client left.
+_CLIENT_CLOSED_REQUEST = 499
+
+
+class count_requests:  # noqa: N801  # made and used as the other middlewares are
+    """The middleware that counts how requests end; ``metrics`` is what it counts into.
+
+    create_app finds it in the chain, lets the upstreams' times be counted too, and answers
+    at /metrics. Outside it: report_errors and log_access, which asks what becomes of a
+    transfer. Inside it: all that is to be counted. A link that does not play, which
+    /api/validate says with 200, is counted with the status that /stream would have.
+
+    :raises SettingsError: the package that this needs is missing.
+    """
+
+    __middleware_version__ = 1  # what web.middleware sets
+
+    def __init__(self) -> None:
+        if not can_count():
+            raise SettingsError(
+                "metrics: they are counted by prometheus-client; pip install 'streamproxy[metrics]'"
+            )
+        from streamproxy.relay.metrics import Metrics  # noqa: PLC0415  # an optional extra
+
+        self.metrics = Metrics()
+
+    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Hand the request on, and count how it ends."""
+        transfer = request.get(TRANSFER) or Transfer()
+        status, code = _CLIENT_CLOSED_REQUEST, None
+        try:
+            response = await handler(request)
+            status = response.status
+        except ProxyError as exc:
+            status, code = exc.status, exc.code
+            raise
+        except web.HTTPException as exc:
+            status = exc.status
+            raise
+        except ClientGone as exc:
+            transfer.outcome = exc.outcome
+            raise
+        except asyncio.CancelledError:
+            if transfer.outcome is Outcome.COMPLETE:  # not yet said by the relay
+                transfer.outcome = outcome_of_cancellation(request)
+            raise
+        except Exception:
+            status, code = ProxyError.status, ProxyError.code
+            raise
+        finally:
+            self._count(request, status, code, transfer)
+        return response
+
+    def _count(
+        self, request: web.Request, status: int, code: str | None, transfer: Transfer
+    ) -> None:
+        route = request.match_info.route.name or "other"
+        self.metrics.count_request(route, status, code, transfer)
+        if route == "stream" and _is_conditional(request.headers):
+            self.metrics.count_condition(status)
+
+
+def _is_conditional(fields: MultiMapping[str]) -> bool:
+    """Tell whether a request has a condition (RFC 9110, section 13.1)."""
+    return (
+        "If-Range" in fields
+        or "If-None-Match" in fields
+        or "If-Modified-Since" in fields
+        or "If-Match" in fields
+        or "If-Unmodified-Since" in fields
+    )
+
+
+def can_count() -> bool:
+    """Tell whether what counts is installed."""
+    return find_spec("prometheus_client") is not None
