@@ -22,7 +22,8 @@ from streamproxy.protocol.heads import read_ask
 from streamproxy.relay.body import relay_response
 from streamproxy.relay.outlet import StreamedResponse
 from streamproxy.relay.presence import client_presence
-from streamproxy.relay.splice import CAN_SPLICE, SpliceLimits
+from streamproxy.relay.pump import PumpLimits
+from streamproxy.relay.splice import CAN_SPLICE
 from streamproxy.relay.transfer import Transfer
 from streamproxy.settings import Settings
 from streamproxy.upstream.body import PlannedBody
@@ -52,15 +53,18 @@ async def stream(request: web.Request) -> web.StreamResponse:
                     body,
                     request.get(TRANSFER) or Transfer(),
                     max_size=request.get(MAX_SIZE, 0),
-                    splicing=_splice_limits(settings),
+                    limits=_pump_limits(settings),
                 )
             return response
 
 
-def _splice_limits(settings: Settings) -> SpliceLimits | None:
-    if not (settings.splice and CAN_SPLICE):
-        return None
-    return SpliceLimits(read=settings.read_timeout, stall=settings.client_stall_timeout)
+def _pump_limits(settings: Settings) -> PumpLimits:
+    return PumpLimits(
+        read=settings.read_timeout,
+        stall=settings.client_stall_timeout,
+        splice=settings.splice and CAN_SPLICE,
+        chunk_size=settings.chunk_size,
+    )
 
 
 def _head(request: web.Request, resource: Resource) -> web.StreamResponse:

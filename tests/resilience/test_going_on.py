@@ -24,7 +24,7 @@ from viewers import watch
 class TestGoingOn:
     """The missing bytes are asked for, and no others."""
 
-    @pytest.mark.parametrize("end", ["close", "reset", "stall"])
+    @pytest.mark.parametrize("end", ["close", "cut", "reset", "stall"])
     @pytest.mark.parametrize(
         ("asked", "at", "resumed"),
         [
