@@ -18,6 +18,8 @@ from streamproxy.errors import ForeignSite, Misdirected
 from streamproxy.targets.addresses import AddressClass, canonical, classify
 from streamproxy.targets.policy import matches_host
 
+# Characters; a name has 253 at most.
+_MAX_HOST = 1024
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@?#\s]+)(?::[0-9]{0,5})?", re.IGNORECASE)
 
 
@@ -50,15 +52,20 @@ def check_host(
     """
     if not hosts:
         return
-    match = _AUTHORITY.fullmatch(hosts[0]) if len(hosts) == 1 else None
-    if match is None:
+    host = _parse_host(hosts[0]) if len(hosts) == 1 and len(hosts[0]) <= _MAX_HOST else None
+    if host is None:
         raise Misdirected("The request names no host that can be understood.")
-    host = match[1].strip("[]").lower()
     if on_loopback and is_loopback(host):
         return
     if matches_host(host, server_names) if server_names else asks_who or not on_loopback:
         return
     raise Misdirected("The request is for a host name that this proxy is not known by.")
+
+
+@lru_cache(maxsize=256)
+def _parse_host(value: str) -> str | None:
+    match = _AUTHORITY.fullmatch(value)
+    return match and match[1].strip("[]").lower()
 
 
 def check_site(

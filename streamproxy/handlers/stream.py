@@ -10,7 +10,6 @@ from streamproxy.keys import (
     CLIENT,
     IDENTITY,
     LINK,
-    MAX_SIZE,
     RESPONSE_FIELDS,
     SETTINGS,
     STREAMS,
@@ -37,25 +36,29 @@ async def stream(request: web.Request) -> web.StreamResponse:
     link, ask = request[LINK], read_ask(request.headers)
     logger.info("Stream request for: %s", link)
     if ask.ranges is not None:
-        logger.info("Range request: bytes=%s", ",".join(map(str, ask.ranges[:10])))
+        one = ask.ranges[0] if len(ask.ranges) == 1 else ",".join(map(str, ask.ranges[:10]))
+        logger.info("Range request: bytes=%s", one)
     shared = request.config_dict  # made anew at each look
     client, settings = client_of(request, shared[CLIENT]), shared[SETTINGS]
-    with shared[STREAMS].running():
-        async with (
-            client_presence(request, stall_timeout=settings.client_stall_timeout),
-            open_resource(client, link, ask, limits_of(request, settings)) as resource,
-        ):
-            response = _head(request, resource)
-            with closing(PlannedBody(client, link, resource, resume_policy_of(settings))) as body:
-                await relay_response(
-                    request,
-                    response,
-                    body,
-                    request.get(TRANSFER) or Transfer(),
-                    max_size=request.get(MAX_SIZE, 0),
-                    limits=_pump_limits(settings),
-                )
-            return response
+    limits, streams = limits_of(request, settings), shared[STREAMS]
+    task = streams.enter(client.loop)
+    try:
+        with client_presence(request, client.loop, stall_timeout=settings.client_stall_timeout):
+            async with open_resource(client, link, ask, limits) as resource:
+                response = _head(request, resource)
+                body = PlannedBody(client, link, resource, resume_policy_of(settings))
+                with closing(body):
+                    await relay_response(
+                        request,
+                        response,
+                        body,
+                        request.get(TRANSFER) or Transfer(),
+                        max_size=limits.max_size,
+                        limits=_pump_limits(settings),
+                    )
+                return response
+    finally:
+        streams.leave(task)
 
 
 def _pump_limits(settings: Settings) -> PumpLimits:
@@ -70,7 +73,9 @@ def _pump_limits(settings: Settings) -> PumpLimits:
 def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
     """Build the head of the response by hand, from the plan and from nothing else."""
     plan = resource.plan
-    fields = request.get(RESPONSE_FIELDS, {}) | plan.fields | security_fields(resource.media_type)
+    fields = plan.fields | security_fields(resource.media_type)
+    if RESPONSE_FIELDS in request:
+        fields = request[RESPONSE_FIELDS] | fields
     if resource.media_type is not None:
         fields["Content-Type"] = resource.media_type
         fields["Content-Disposition"] = content_disposition(resource.filename)

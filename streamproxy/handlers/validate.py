@@ -12,7 +12,7 @@ async def validate(request: web.Request) -> web.Response:
     """Answer with what a look at the link shows; a failure is reported by the chain."""
     shared = request.config_dict
     client, limits = client_of(request, shared[CLIENT]), limits_of(request, shared[SETTINGS])
-    async with client_presence(request):
+    with client_presence(request, client.loop):
         found = await probe(client, request[LINK], limits)
     return web.json_response(_answer(found), headers={"Cache-Control": "no-store"})
 

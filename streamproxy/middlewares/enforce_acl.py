@@ -24,7 +24,10 @@ def enforce_acl(acl: Acl) -> Middleware:
         request[MAX_SIZE] = rights.max_file_size
         if request.match_info.route.name != "stream":
             return await handler(request)
-        with running.taken(identity, rights.max_streams, "As many streams run as you may have."):
+        running.take(identity, rights.max_streams, "As many streams run as you may have.")
+        try:
             return await handler(request)
+        finally:
+            running.free(identity)
 
     return middleware

@@ -21,8 +21,8 @@ def limit_size(max_bytes: int) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        limits = [limit for limit in (request.get(MAX_SIZE, 0), max_bytes) if limit]
-        request[MAX_SIZE] = min(limits, default=0)
+        outer = request.get(MAX_SIZE, 0)
+        request[MAX_SIZE] = min(outer, max_bytes) if outer and max_bytes else outer or max_bytes
         return await handler(request)
 
     return middleware

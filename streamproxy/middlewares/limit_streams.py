@@ -23,10 +23,14 @@ def limit_streams(max_streams: int, max_per_client: int = 0) -> Middleware:
         if request.match_info.route.name != "stream":
             return await handler(request)
         client = client_key(request.remote)
-        with (
-            of_all.taken(None, max_streams, "As many streams run as this proxy takes."),
-            of_clients.taken(client, max_per_client, "As many run for you as this proxy takes."),
-        ):
-            return await handler(request)
+        of_all.take(None, max_streams, "As many streams run as this proxy takes.")
+        try:
+            of_clients.take(client, max_per_client, "As many run for you as this proxy takes.")
+            try:
+                return await handler(request)
+            finally:
+                of_clients.free(client)
+        finally:
+            of_all.free(None)
 
     return middleware

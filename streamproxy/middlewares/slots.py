@@ -1,8 +1,6 @@
 """Places for what runs at a time, counted by whom they are for."""
 
-from collections import Counter
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 
 from streamproxy.errors import TooManyStreams
 
@@ -14,21 +12,23 @@ class Slots:
     """A count of running streams for each key."""
 
     def __init__(self) -> None:
-        self._running: Counter[Hashable] = Counter()
+        self._running: dict[Hashable, int] = {}
 
-    @contextmanager
-    def taken(self, key: Hashable, limit: int, detail: str) -> Iterator[None]:
-        """Take a place for the time of the context.
+    def take(self, key: Hashable, limit: int, detail: str) -> None:
+        """Take a place; whoever took it frees it.
 
         :param limit: places for this key; 0: any number.
         :raises TooManyStreams: with *detail*; all places are taken.
         """
-        if limit and self._running[key] >= limit:
+        running = self._running.get(key, 0)
+        if limit and running >= limit:
             raise TooManyStreams(detail, fields={"Retry-After": _RETRY_AFTER})
-        self._running[key] += 1
-        try:
-            yield
-        finally:
-            self._running[key] -= 1
-            if not self._running[key]:
-                del self._running[key]
+        self._running[key] = running + 1
+
+    def free(self, key: Hashable) -> None:
+        """Give a place back."""
+        left = self._running[key] - 1
+        if left:
+            self._running[key] = left
+        else:
+            del self._running[key]

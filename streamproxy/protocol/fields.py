@@ -28,7 +28,10 @@ SECURITY_FIELDS = {
 }
 
 # Nothing of ours in the browser is within reach of what is sent with this.
-_SANDBOX = {"Content-Security-Policy": SECURITY_FIELDS["Content-Security-Policy"] + "; sandbox"}
+_DOCUMENT_FIELDS = {
+    **SECURITY_FIELDS,
+    "Content-Security-Policy": SECURITY_FIELDS["Content-Security-Policy"] + "; sandbox",
+}
 
 # What is said to shared caches only, and what private_cache_control says itself.
 _SHARED_CACHES = re.compile(r"(public|private|s-maxage|proxy-revalidate)\b", re.IGNORECASE)
@@ -43,8 +46,10 @@ def security_fields(media_type: str | None) -> dict[str, str]:
     gets an origin of its own, and can send no form. Video and audio are not sandboxed:
     Chromium cannot play a sandboxed film that is opened directly (seen on version 156).
     """
-    is_document = (media_type or "").startswith("text/") or (media_type or "").endswith("+xml")
-    return SECURITY_FIELDS | _SANDBOX if is_document else SECURITY_FIELDS
+    is_document = media_type is not None and (
+        media_type.startswith("text/") or media_type.endswith("+xml")
+    )
+    return _DOCUMENT_FIELDS if is_document else SECURITY_FIELDS
 
 
 def field_value(fields: MultiMapping[str], name: str) -> str | None:
@@ -53,9 +58,16 @@ def field_value(fields: MultiMapping[str], name: str) -> str | None:
     if not values:
         return None
     value = values[0].strip(" \t")
-    if any(other.strip(" \t") != value for other in values[1:]):
+    if len(values) > 1 and any(other.strip(" \t") != value for other in values[1:]):
         return None
-    return value if _CLEAN_VALUE.fullmatch(value) else None
+    return value if _is_clean(value) else None
+
+
+def _is_clean(value: str) -> bool:
+    """Tell whether a value can be passed on; most are told by the first two looks."""
+    if value.isascii() and value.isprintable():
+        return value != ""
+    return _CLEAN_VALUE.fullmatch(value) is not None
 
 
 def entity_tag(fields: MultiMapping[str]) -> str | None:
@@ -66,8 +78,11 @@ def entity_tag(fields: MultiMapping[str]) -> str | None:
 
 def conditions(fields: MultiMapping[str]) -> dict[str, str]:
     """Return the conditions of a request that are passed to the upstream."""
-    found = {name: ", ".join(fields.getall(name, ())) for name in CONDITIONS}
-    return {name: value for name, value in found.items() if _CLEAN_VALUE.fullmatch(value)}
+    found: dict[str, str] = {}
+    for name in CONDITIONS:
+        if name in fields and _is_clean(value := ", ".join(fields.getall(name))):
+            found[name] = value
+    return found
 
 
 def metadata(fields: MultiMapping[str]) -> dict[str, str]:

@@ -45,6 +45,7 @@ def clean_filename(name: str) -> str | None:
     return f"{stem[: _MAX_LENGTH - len(extension)]}.{extension}"
 
 
+@lru_cache(maxsize=256)
 def content_disposition(filename: str | None) -> str:
     """Return our own Content-Disposition: shown in place, saved under *filename*."""
     if filename is None:

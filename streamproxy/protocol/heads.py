@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from multidict import MultiMapping
+from multidict import CIMultiDict, MultiMapping
 
 from streamproxy.errors import UpstreamProtocol
-from streamproxy.protocol.fields import conditions, field_value
+from streamproxy.protocol.fields import conditions, entity_tag, field_value, metadata
 from streamproxy.protocol.ranges import (
     InvalidRange,
     RangeSet,
@@ -19,6 +19,8 @@ from streamproxy.protocol.ranges import (
     parse_range,
 )
 
+_UNKNOWN = -1  # not looked for yet
+_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 _CODINGS = re.compile(r"[a-z0-9!#$%&'*+.^_`|~, -]+")
 
 
@@ -77,14 +79,106 @@ def upstream_fields(ask: Ask, sent: RangeSpec | None) -> dict[str, str]:
     return fields
 
 
-@dataclass(frozen=True)
+class Description:
+    """What a head says of the representation, whichever part of it the response encloses.
+
+    :param fields: of a response, but for those of the part.
+    """
+
+    def __init__(self, fields: MultiMapping[str]) -> None:
+        self._fields = fields
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """The fields that pass to the client."""
+        return metadata(self._fields)
+
+    @cached_property
+    def etag(self) -> str | None:
+        """The entity tag; None where there is none that is well-formed."""
+        return entity_tag(self._fields)
+
+    @cached_property
+    def last_modified(self) -> str | None:
+        """The date of the last change, as it was sent."""
+        return field_value(self._fields, "Last-Modified")
+
+    @cached_property
+    def content_type(self) -> str | None:
+        """The declared type, with its parameters."""
+        return field_value(self._fields, "Content-Type")
+
+    @cached_property
+    def content_disposition(self) -> str | None:
+        """The field that may name the file."""
+        return field_value(self._fields, "Content-Disposition")
+
+    @cached_property
+    def transfer_coding(self) -> str | None:
+        """The Transfer-Encoding, in lower case; None where there is none."""
+        values = self._fields.getall("Transfer-Encoding", ())
+        return ", ".join(values).strip(" \t").lower() or None
+
+    @cached_property
+    def content_coding(self) -> str | None:
+        """The Content-Encoding, in lower case; None where the body is as it is.
+
+        :raises UpstreamProtocol: no list of tokens.
+        """
+        value = ", ".join(self._fields.getall("Content-Encoding", ())).strip(" \t").lower()
+        if value in ("", "identity"):
+            return None
+        if not _CODINGS.fullmatch(value):
+            raise UpstreamProtocol("The site sends the file in a coding that is unknown.")
+        return value
+
+
+# Those that change with each part, or each second: in the two ways in which they are spelt.
+_OF_THE_PART = frozenset(
+    {"Content-Length", "Content-Range", "Date", "content-length", "content-range", "date"}
+)
+_MAX_DESCRIBED = 256
+_MAX_DESCRIBED_SIZE = 4096  # characters
+_described: dict[tuple[tuple[str, str], ...], Description] = {}
+
+
+def describe(fields: MultiMapping[str]) -> Description:
+    """Return what the fields of a response say of the representation.
+
+    Remembered: the heads of all parts of one file say the same.
+    """
+    key = tuple([item for item in fields.items() if item[0] not in _OF_THE_PART])
+    found = _described.get(key)
+    if found is None:
+        found = Description(CIMultiDict(key))
+        if sum(len(name) + len(value) for name, value in key) <= _MAX_DESCRIBED_SIZE:
+            if len(_described) >= _MAX_DESCRIBED:
+                del _described[next(iter(_described))]
+            _described[key] = found
+    return found
+
+
 class UpstreamHead:
     """The status and the fields of an upstream's final response."""
 
-    status: int
-    fields: MultiMapping[str]
+    __slots__ = ("_content_length", "_description", "fields", "status")
 
-    @cached_property
+    def __init__(self, status: int, fields: MultiMapping[str]) -> None:
+        self.status = status
+        self.fields = fields
+        # Each is found when it is first asked for. cached_property would take longer to
+        # remember them than it takes to find them.
+        self._description: Description | None = None
+        self._content_length: int | None = _UNKNOWN
+
+    @property
+    def description(self) -> Description:
+        """What it says of the representation."""
+        if self._description is None:
+            self._description = describe(self.fields)
+        return self._description
+
+    @property
     def content_length(self) -> int | None:
         """The declared length of the body in bytes; None where the framing tells the end.
 
@@ -93,33 +187,27 @@ class UpstreamHead:
         Source: RFC 9112, section 6.3; a list of equal values may be taken as one, but
         whoever sends one has been confused by somebody: better no bytes than wrong ones.
         """
-        values = self.fields.getall("Content-Length", ())
-        if not values:
-            return None
-        if len(values) > 1 or not re.fullmatch(r"[0-9]{1,18}", values[0], re.ASCII):
-            raise UpstreamProtocol("The site contradicts itself about the length of the file.")
-        return int(values[0])
+        if self._content_length == _UNKNOWN:
+            values = self.fields.getall("Content-Length", ())
+            if len(values) > 1 or (values and not _LENGTH.fullmatch(values[0])):
+                raise UpstreamProtocol("The site contradicts itself about the length of the file.")
+            self._content_length = int(values[0]) if values else None
+        return self._content_length
 
-    @cached_property
+    @property
     def transfer_coding(self) -> str | None:
         """The Transfer-Encoding, in lower case; None where there is none."""
-        values = self.fields.getall("Transfer-Encoding", ())
-        return ", ".join(values).strip(" \t").lower() or None
+        return self.description.transfer_coding
 
     @property
     def is_close_delimited(self) -> bool:
         """Whether only the end of the connection tells the end of the body."""
         return self.transfer_coding is None and self.content_length is None
 
-    @cached_property
+    @property
     def content_coding(self) -> str | None:
         """The Content-Encoding, in lower case; None where the body is as it is.
 
         :raises UpstreamProtocol: no list of tokens.
         """
-        value = ", ".join(self.fields.getall("Content-Encoding", ())).strip(" \t").lower()
-        if value in ("", "identity"):
-            return None
-        if not _CODINGS.fullmatch(value):
-            raise UpstreamProtocol("The site sends the file in a coding that is unknown.")
-        return value
+        return self.description.content_coding

@@ -29,11 +29,11 @@ def make_user_agent(version: str, instances: Sequence[str]) -> str:
 
 def parse_instances(user_agents: Iterable[str]) -> tuple[str, ...]:
     """Return the instances that the User-Agent fields of a request name, in their order."""
+    named = "\n".join(user_agents)
+    if "streamproxy/" not in named:
+        return ()
     return tuple(
-        instance
-        for value in user_agents
-        for product in _PRODUCT.finditer(value)
-        for instance in product[1].split("; ")
+        instance for product in _PRODUCT.finditer(named) for instance in product[1].split("; ")
     )
 
 
@@ -43,7 +43,7 @@ def check_loop(user_agents: Sequence[str], own: str) -> None:
     :param own: the receiver's instance; it counts in whatever form it is named.
     :raises BlockedTarget: with the reason.
     """
-    if any(own in value for value in user_agents):
+    if own in "\n".join(user_agents):
         raise BlockedTarget("The link leads back to this proxy.")
     if len(parse_instances(user_agents)) >= MAX_INSTANCES:
         raise BlockedTarget("The link leads through too long a chain of proxies.")

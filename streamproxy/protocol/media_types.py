@@ -8,6 +8,7 @@ standard, section 6.2, and of each container's own specification.
 """
 
 import re
+from functools import lru_cache
 
 from streamproxy.errors import NotMedia
 from streamproxy.protocol.signatures import detect_type
@@ -119,6 +120,7 @@ _PAGE = re.compile(
 )
 
 
+@lru_cache(maxsize=64)
 def clean_type(declared: str | None) -> str | None:
     """Return type/subtype in lower case without parameters, or None if malformed."""
     essence = (declared or "").partition(";")[0].strip(" \t").lower()
@@ -157,16 +159,17 @@ def decide_media_type(declared: str | None, filename: str | None, first_bytes: b
     """
     if first_bytes is not None and _is_page(first_bytes):
         raise NotMedia("The link leads to a web page, not to a video.")
-    if not says_nothing(declared):
-        media_type = clean_type(declared) or OCTET_STREAM
-        if is_media(media_type):
-            return media_type
-        what = "a web page" if media_type in {"text/html", "application/xhtml+xml"} else media_type
+    declared_type = clean_type(declared)
+    if declared_type is not None and declared_type not in _GENERIC:
+        if is_media(declared_type):
+            return declared_type
+        is_page = declared_type in {"text/html", "application/xhtml+xml"}
+        what = "a web page" if is_page else declared_type
         raise NotMedia(f"The link leads to {what}, not to a video.")
     shown = detect_type(first_bytes) if first_bytes else None
     extension = (filename or "").rpartition(".")[2].lower()
     media_type = shown or _BY_EXTENSION.get(extension) or OCTET_STREAM
-    is_text = media_type == OCTET_STREAM and clean_type(declared) == "text/plain"
+    is_text = declared_type == "text/plain" and media_type == OCTET_STREAM
     if (shown and not is_media(shown)) or (is_text and first_bytes is not None):
         raise NotMedia(f"The link leads to {shown or 'a text'}, not to a video.")
     return media_type

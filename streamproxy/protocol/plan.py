@@ -22,7 +22,6 @@ from streamproxy.protocol.fields import (
     PRECONDITIONS,
     field_value,
     if_range_holds,
-    metadata,
 )
 from streamproxy.protocol.heads import Ask, UpstreamHead
 from streamproxy.protocol.media_types import clean_type
@@ -115,7 +114,7 @@ def plan_response(
         _check_coding(ask, head)
         plan = _plan_from_part(ask, head, sent, max_skip)
     elif head.status == 304 and not ask.conditions.keys().isdisjoint(NOT_MODIFIED_CONDITIONS):
-        return ResponsePlan(status=304, fields=metadata(head.fields))
+        return ResponsePlan(status=304, fields=head.description.metadata.copy())
     else:
         raise _refusal(ask, head, sent)
     size = plan.complete_length if plan.complete_length is not None else plan.length
@@ -129,9 +128,10 @@ def check_framing(head: UpstreamHead) -> None:
 
     :raises UpstreamProtocol: an unknown transfer coding, or two framings at once.
     """
-    if head.transfer_coding not in (None, "chunked"):
+    coding = head.transfer_coding
+    if coding not in (None, "chunked"):
         raise UpstreamProtocol("The site sends the file in a transfer coding that is unknown.")
-    if head.transfer_coding and head.content_length is not None:
+    if coding and head.content_length is not None:
         raise UpstreamProtocol("The site frames the file in two contradictory ways.")
 
 
@@ -177,20 +177,27 @@ def _plan_from_part(
     if ask.if_range is not None and not _may_be_version(ask.if_range, head):
         raise UpstreamProtocol("The site sends a part of another version of the file.")
     part = _fit(sent, claimed)
-    return replace(_plan_part(head, part, skip=0, seekable=True), ranges_seen=True)
+    return _plan_part(head, part, skip=0, seekable=True, ranges_seen=True)
 
 
 def _plan_part(
-    head: UpstreamHead, part: ContentRange, *, skip: int, seekable: bool
+    head: UpstreamHead,
+    part: ContentRange,
+    *,
+    skip: int,
+    seekable: bool,
+    ranges_seen: bool = False,
 ) -> ResponsePlan:
     fields = _representation_fields(head, part.length, seekable=seekable)
+    fields["Content-Range"] = str(part)
     return ResponsePlan(
         status=206,
-        fields=fields | {"Content-Range": str(part)},
+        fields=fields,
         skip=skip,
         length=part.length,
         first_pos=part.first_pos,
         complete_length=part.complete_length,
+        ranges_seen=ranges_seen,
         seekable=seekable,
     )
 
@@ -198,12 +205,13 @@ def _plan_part(
 def _representation_fields(
     head: UpstreamHead, length: int | None, *, seekable: bool
 ) -> dict[str, str]:
-    fields = metadata(head.fields)
+    said = head.description
+    fields = said.metadata.copy()
     fields["Accept-Ranges"] = "bytes" if seekable else "none"
     if length is not None:
         fields["Content-Length"] = str(length)
-    if head.content_coding:
-        fields["Content-Encoding"] = head.content_coding
+    if said.content_coding:
+        fields["Content-Encoding"] = said.content_coding
     return fields
 
 
@@ -221,13 +229,13 @@ def _check_whole(head: UpstreamHead) -> None:
 
 def claimed_range(head: UpstreamHead) -> ContentRange:
     """Return the part that a 206 says it encloses, if it says so without contradiction."""
-    if clean_type(field_value(head.fields, "Content-Type")) == "multipart/byteranges":
+    if clean_type(head.description.content_type) == "multipart/byteranges":
         raise UpstreamProtocol("The site sends several parts where one was asked for.")
-    values = set(head.fields.getall("Content-Range", ()))
-    if len(values) != 1:
+    values = head.fields.getall("Content-Range", ())
+    if not values or values.count(values[0]) != len(values):
         raise UpstreamProtocol("The site does not say which part of the file it sends.")
     try:
-        claimed = parse_content_range(values.pop())
+        claimed = parse_content_range(values[0])
     except InvalidRange as exc:
         raise UpstreamProtocol("The site does not say which part of the file it sends.") from exc
     if head.content_length not in (None, claimed.length):

@@ -98,7 +98,7 @@ def parse_range(value: str) -> RangeSet:
     if unit.lower() != "bytes":
         raise InvalidRange(f"unknown range unit: {unit!r}")
     items = [item.strip(_OWS) for item in range_set.split(",")]
-    ranges = tuple(_parse_range_spec(item) for item in items if item)
+    ranges = tuple([_parse_range_spec(item) for item in items if item])
     if not ranges:
         raise InvalidRange("no range in the set")
     return ranges

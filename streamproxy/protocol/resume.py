@@ -58,9 +58,10 @@ def version_of(
 
     :param without_validator: accept a weak or missing validator where the length is known.
     """
-    if head.content_coding is not None:
+    said = head.description
+    if said.content_coding is not None:
         return None
-    etag, modified = entity_tag(head.fields), field_value(head.fields, "Last-Modified")
+    etag, modified = said.etag, said.last_modified
     if_range = None
     if etag is not None and not etag.startswith("W/"):
         if_range = etag

@@ -38,8 +38,14 @@ async def relay_response(
     """
     outlet = Outlet(request, response, transfer)
     try:
-        await outlet.begin()
-        if request.method != "HEAD" and body.is_sent:
+        has_body = request.method != "HEAD" and body.is_sent
+        whole = body.take_whole() if has_body else None
+        await outlet.begin(at_once=whole is not None)
+        if whole is not None:
+            transfer.relay = "copy"
+            await outlet.send(whole)
+            whole = None  # a slow client would hold it here too
+        elif has_body:
             await _relay_body(outlet, body, max_size, limits)
         await outlet.finish()
     except ProxyError as exc:

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable
 from contextlib import suppress
 from typing import cast
 
@@ -12,6 +11,7 @@ from aiohttp.http import StreamWriter
 
 from streamproxy.relay.presence import ClientGone
 from streamproxy.relay.transfer import Transfer
+from streamproxy.upstream.timeouts import Timeouts, timeouts_of
 
 # l_onoff and l_linger of struct linger: close with a reset, sending nothing more.
 _LINGER_RESET = struct.pack("ii", 1, 0)
@@ -32,7 +32,8 @@ class StreamedResponse(web.StreamResponse):
 class Outlet:
     """Writes a response; what the client's connection breaks with is the client's leaving.
 
-    All of its coroutines raise ClientGone.
+    All of its coroutines raise ClientGone, without the traceback of its cause: whose frames
+    hold the chunk, in a circle that only the garbage collector breaks.
     """
 
     def __init__(
@@ -41,33 +42,53 @@ class Outlet:
         self._request = request
         self._response = response
         self.transfer = transfer
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._delay: Timeouts | None = None
+        self._call = self._send_head
 
-    async def begin(self) -> None:
-        """Send the head, with the first bytes if those come soon."""
-        await _write(self._response.prepare(self._request))
-        loop = asyncio.get_running_loop()
-        self._head_timer = loop.call_later(_MAX_HEAD_DELAY, self._send_head)
+    async def begin(self, *, at_once: bool) -> None:
+        """Send the head, with the first bytes if those come soon.
+
+        :param at_once: whether they do: nothing is awaited before they are sent.
+        """
+        try:
+            await self._response.prepare(self._request)
+        except ConnectionError as exc:
+            raise ClientGone from exc.with_traceback(None)
+        if not at_once:
+            self._delay = timeouts_of(asyncio.get_running_loop(), _MAX_HEAD_DELAY)
+            self._delay.start(self._call)
 
     def _send_head(self) -> None:
         """Send the head, if it was not sent."""
-        if self._head_timer is not None:
-            self._head_timer.cancel()
+        if self._delay is not None:
+            self._delay.stop(self._call)
         with suppress(ConnectionError):  # whoever writes next sees it
             self._request.writer.send_headers()
 
     async def send(self, chunk: bytes) -> None:
         """Send bytes of the body; most of them may still wait in this process."""
-        await _write(cast("StreamWriter", self._request.writer).write(chunk, drain=False))
+        try:
+            await cast("StreamWriter", self._request.writer).write(chunk, drain=False)
+        except ConnectionError as exc:
+            raise ClientGone from exc.with_traceback(None)
         self.transfer.bytes_sent += len(chunk)
 
     async def drain(self) -> None:
         """Wait while the client is slow: until few bytes wait in this process."""
-        await _write(self._request.writer.drain())
+        try:
+            await self._request.writer.drain()
+        except ConnectionError as exc:
+            raise ClientGone from exc.with_traceback(None)
 
     async def flush(self) -> None:
         """Wait until the kernel has taken all bytes, which asyncio keeps for slow clients."""
-        await _write(self._flush())
+        transport = self._request.transport
+        if transport is None:
+            raise ClientGone
+        if transport.get_write_buffer_size():
+            transport.set_write_buffer_limits(high=0)
+            await self.drain()
+            transport.set_write_buffer_limits()
 
     async def finish(self) -> None:
         """End the body, and wait until it has left this process.
@@ -75,20 +96,13 @@ class Outlet:
         Only then is the response complete: until then its client may leave or stall, and a
         server that stops would lose the last bytes.
         """
-        await _write(self._response.write_eof())
-        if self._head_timer is not None:
-            self._head_timer.cancel()
+        try:
+            await self._response.write_eof()
+        except ConnectionError as exc:
+            raise ClientGone from exc.with_traceback(None)
+        if self._delay is not None:
+            self._delay.stop(self._call)
         await self.flush()
-
-    async def _flush(self) -> None:
-        transport = self._request.transport
-        if transport is None:
-            raise ConnectionResetError
-        if not transport.get_write_buffer_size():
-            return
-        transport.set_write_buffer_limits(high=0)
-        await self._request.writer.drain()
-        transport.set_write_buffer_limits()
 
     @property
     def plain_socket(self) -> socket.socket | None:
@@ -113,12 +127,3 @@ class Outlet:
         if sock is not None and self._request.version < HttpVersion11:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
         transport.abort()
-
-
-async def _write(writing: Awaitable[object]) -> None:
-    """Await a write to the client; its errors are the client's, never the upstream's."""
-    try:
-        await writing
-    except ConnectionError as exc:
-        # Its frames hold the chunk, in a circle that only the garbage collector breaks.
-        raise ClientGone from exc.with_traceback(None)

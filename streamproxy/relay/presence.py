@@ -7,11 +7,12 @@ upstream would hold both connections until that one times out.
 
 import asyncio
 from types import TracebackType
-from typing import cast
+from typing import Self
 
 from aiohttp import web
 
 from streamproxy.relay.transfer import Outcome
+from streamproxy.upstream.timeouts import interruption, timeouts_of
 
 # Seconds between two looks: a leaver is noticed within this, at two cheap calls a second.
 _INTERVAL = 0.5
@@ -46,58 +47,57 @@ def _is_gone(request: web.Request) -> bool:
     return transport is None or transport.is_closing() or not transport.is_reading()
 
 
-class client_presence:  # noqa: N801  # reads like asyncio.timeout, which it is modelled on
+class client_presence(interruption):  # noqa: N801  # reads as asyncio.timeout does
     """Context manager: end its body with ClientGone when the request's client leaves.
 
-    Or with ClientStalled, when it takes no bytes for too long. Works as asyncio.timeout
-    does, by cancelling the task and turning the cancellation into the exception; one from
-    elsewhere passes through. Two looks a second cost less than a timer for each write:
-    measured, a seventh of the CPU of a stream.
+    Or with ClientStalled, when it takes no bytes for too long. Two looks a second cost less
+    than a timer for each write: measured, a seventh of the CPU of a stream.
 
     :param stall_timeout: seconds that unsent bytes may wait without one being taken; None:
         for ever.
     """
 
-    def __init__(self, request: web.Request, *, stall_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        request: web.Request,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        stall_timeout: float | None = None,
+    ) -> None:
         self._request = request
         self._stall_timeout = stall_timeout
         self._unsent = 0
-        self._reason: type[ClientGone] | None = None
+        self._moved_at = 0.0
+        super().__init__(loop)
+        self._looks = timeouts_of(loop, _INTERVAL)
+        self._call = self._look
 
-    async def __aenter__(self) -> None:
-        self._task = cast("asyncio.Task[object]", asyncio.current_task())
-        self._cancelling = self._task.cancelling()
-        self._loop = asyncio.get_running_loop()
-        self._moved_at = self._loop.time()
-        self._timer = self._loop.call_later(_INTERVAL, self._look)
+    def __enter__(self) -> Self:
+        self._looks.start(self._call)
+        return super().__enter__()
 
     def _look(self) -> None:
         if _is_gone(self._request):
-            self._reason = ClientGone
+            self.interrupt(ClientGone())
         elif self._has_stalled():
-            self._reason = ClientStalled
-        if self._reason is None:
-            self._timer = self._loop.call_later(_INTERVAL, self._look)
+            self.interrupt(ClientStalled())
         else:
-            self._task.cancel()
+            self._looks.start(self._call)
 
     def _has_stalled(self) -> bool:
         """Tell whether as many bytes wait to be sent as did for all of the timeout."""
         transport = self._request.transport
         unsent = 0 if transport is None else transport.get_write_buffer_size()
+        now = self._loop.time()
         if unsent != self._unsent or not unsent:
-            self._unsent, self._moved_at = unsent, self._loop.time()
-        waited = self._loop.time() - self._moved_at
-        return self._stall_timeout is not None and waited >= self._stall_timeout
+            self._unsent, self._moved_at = unsent, now
+        return self._stall_timeout is not None and now - self._moved_at >= self._stall_timeout
 
-    async def __aexit__(
+    def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._timer.cancel()
-        if self._reason is None:
-            return
-        if self._task.uncancel() <= self._cancelling and exc_type is asyncio.CancelledError:
-            raise self._reason from exc
+        self._looks.stop(self._call)
+        super().__exit__(exc_type, exc, traceback)

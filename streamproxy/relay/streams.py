@@ -1,8 +1,6 @@
 """The streams that run: to let them finish, and to end them, when the server stops."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import cast
 
 from streamproxy.errors import ShuttingDown
@@ -21,20 +19,20 @@ class Streams:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Count the current task as a stream for the time of the context.
+    def enter(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[object]:
+        """Count the current task as a stream until it leaves.
 
         :raises ShuttingDown: no new streams are taken.
         """
         if self.is_draining:
             raise ShuttingDown(fields={"Retry-After": "5", "Connection": "close"})
-        task = cast("asyncio.Task[object]", asyncio.current_task())
+        task = cast("asyncio.Task[object]", asyncio.current_task(loop))
         self._tasks.add(task)
-        try:
-            yield
-        finally:
-            self._tasks.discard(task)
+        return task
+
+    def leave(self, task: asyncio.Task[object]) -> None:
+        """Count a task no more."""
+        self._tasks.discard(task)
 
     async def drain(self, grace_s: float) -> None:
         """Take no new streams, give the running ones *grace_s* seconds, then abort them."""

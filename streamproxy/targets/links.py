@@ -10,7 +10,7 @@ Source: RFC 3986, RFC 3987; the WHATWG URL standard for what people paste.
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import unquote_to_bytes
@@ -42,6 +42,8 @@ class Link:
     :param host: a name in lower-case ASCII, or the text of an IP address without brackets.
     :param target: path and query as they go into the request line; begins with a slash.
     :param authorization: the Authorization field that credentials in the link stand for.
+    :param address: the host as an IP address; None where it is a name.
+    :param origin: scheme, host and, where it is not the scheme's own, port.
     """
 
     scheme: str
@@ -49,18 +51,15 @@ class Link:
     port: int
     target: str
     authorization: str | None = None
+    address: IPAddress | None = field(init=False, compare=False)
+    origin: str = field(init=False, compare=False)
 
-    @property
-    def address(self) -> IPAddress | None:
-        """The host as an IP address; None where it is a name."""
-        return _parse_address(self.host)
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and, where it is not the scheme's own, port."""
+    def __post_init__(self) -> None:
+        """Find what is asked for with each request of many."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}"
+        object.__setattr__(self, "address", _parse_address(self.host))
+        object.__setattr__(self, "origin", f"{self.scheme}://{host}{port}")
 
     @property
     def path(self) -> str:

@@ -7,7 +7,7 @@ address, where an address that is not public needs allow_network or allow_endpoi
 table of docs/targets.md says the same, and is tested row by row.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from streamproxy.errors import BlockedTarget
@@ -15,6 +15,8 @@ from streamproxy.options import Endpoint
 from streamproxy.settings import Settings
 from streamproxy.targets.addresses import AddressClass, IPNetwork, canonical, classify
 from streamproxy.targets.links import Link
+
+_MAX_REMEMBERED = 1024
 
 # Ports of other protocols, which a request could be made to speak to.
 # Source: the WHATWG Fetch standard, section 2.9 ("bad port").
@@ -63,6 +65,10 @@ class TargetPolicy:
     allow_host: tuple[str, ...] = ()
     deny_host: tuple[str, ...] = ()
     rules: tuple[HostRule, ...] = ()
+    # Hosts and ports that were permitted: a player asks for a hundred parts of one file.
+    _permitted: set[tuple[str, int]] = field(
+        init=False, repr=False, compare=False, default_factory=set
+    )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "TargetPolicy":
@@ -84,6 +90,9 @@ def check_target(link: Link, policy: TargetPolicy) -> None:
 
     :raises BlockedTarget: with the reason.
     """
+    permitted = policy._permitted  # noqa: SLF001  # nobody else's
+    if (link.host, link.port) in permitted:
+        return
     if matches_host(link.host, policy.deny_host):
         raise BlockedTarget("The owner of this proxy does not permit this host.")
     if policy.allow_host and not matches_host(link.host, policy.allow_host):
@@ -94,6 +103,9 @@ def check_target(link: Link, policy: TargetPolicy) -> None:
         raise BlockedTarget(f"Port {link.port} belongs to another protocol.")
     if link.address is not None:
         check_address(link.address, link.port, policy)
+    if len(permitted) >= _MAX_REMEMBERED:
+        permitted.clear()
+    permitted.add((link.host, link.port))
 
 
 def check_address(ip: IPv4Address | IPv6Address | str, port: int, policy: TargetPolicy) -> None:

@@ -96,6 +96,13 @@ class PlannedBody:
                 return chunk
         return b""
 
+    def take_whole(self) -> bytes | None:
+        """Return the whole body, where it is here already and all of it is to be sent."""
+        if self._to_skip or self._left is None:
+            return None
+        whole = self._upstream.take_whole(self._left)
+        return whole and self._cut(whole)
+
     def can_detach(self, min_length: int) -> bool:
         """Tell whether at least *min_length* bytes are left that can come by a socket.
 
@@ -154,6 +161,7 @@ class PlannedBody:
 
     async def _resume(self, cause: ProxyError) -> None:
         """Go on with a new response, or raise what stands in the way."""
+        self._client.forget(self._link)
         if self._version is None:
             raise cause
         while self._attempt < self._policy.attempts:

@@ -15,7 +15,7 @@ from streamproxy.upstream.own import OwnEndpoints
 from streamproxy.upstream.tls import TlsTransport
 
 # Seconds; a viewer's next seek mostly comes within a minute.
-_KEEPALIVE = 60.0
+KEEPALIVE = 60.0
 _DNS_CACHE = 60
 
 
@@ -43,7 +43,7 @@ class CleanConnector(TCPConnector):
             resolver=resolver,
             ssl=tls or True,
             limit=0,  # viewers are limited where they arrive, not where they would wait
-            keepalive_timeout=_KEEPALIVE,
+            keepalive_timeout=KEEPALIVE,
             ttl_dns_cache=_DNS_CACHE,
             **options,
         )

@@ -1,5 +1,6 @@
 """Open a link: hop by hop, each hop judged, every failure said in our own words."""
 
+import asyncio
 import copy
 import secrets
 import socket
@@ -22,16 +23,19 @@ from streamproxy.targets.policy import HostRule, TargetPolicy, check_target
 from streamproxy.upstream.clean import CleanConnector
 from streamproxy.upstream.exchange import Exchanges, Response
 from streamproxy.upstream.failures import translate
+from streamproxy.upstream.hops import RedirectMemory, may_be_kept
+from streamproxy.upstream.lines import SmallResponse
 from streamproxy.upstream.own import OwnEndpoints
 from streamproxy.upstream.proxied import (
     HttpProxyConnector,
     refusal_of_proxy,
 )
 from streamproxy.upstream.resolver import GuardedResolver
-from streamproxy.upstream.response import Upstream
+from streamproxy.upstream.response import Upstream, open_body
 from streamproxy.version import __version__
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SUCCESSES = frozenset({200, 206})
 _OWN_FIELDS = {"Accept": "*/*", "Accept-Encoding": "identity"}
 # Bytes of all fields together; those of real sites have two to eight KiB.
 _MAX_HEAD_SIZE = 256 * 1024
@@ -53,6 +57,8 @@ class UpstreamClient:
         max_redirects: int,
         chunk_size: int,
     ) -> None:
+        # All of it runs on the loop that it was made on.
+        self.loop = asyncio.get_running_loop()
         self._session = session
         self._policy = policy
         self._max_redirects = max_redirects
@@ -60,6 +66,8 @@ class UpstreamClient:
         connector = session.connector
         # Where the proxy itself listens: learnt while it runs.
         self.own = connector.own if isinstance(connector, CleanConnector) else OwnEndpoints()
+        # Where links led a moment ago: a seek goes there straight away.
+        self._redirects = RedirectMemory()
         self._resolver: GuardedResolver | None = None
         self._exchanges: Exchanges | None = None
         if not isinstance(connector, CleanConnector) or not connector.judges_targets:
@@ -86,6 +94,8 @@ class UpstreamClient:
 
     async def close(self) -> None:
         """Release what the client has beside the session, which stays its owner's."""
+        if self._exchanges is not None:
+            self._exchanges.close()
         if self._resolver is not None:
             await self._resolver.close()
 
@@ -93,22 +103,40 @@ class UpstreamClient:
         """GET *link*, following redirects, and return the response; the caller releases it.
 
         :param fields: request fields beside our own: the range and the conditions.
-        :raises ProxyError: the policy refuses a hop, or no final head arrives.
+        :raises ProxyError: the policy refuses a hop, or no final head arrives. Where the
+            redirects were remembered they may be the reason: forget the link, and open anew.
         """
+        now = self.loop.time()
+        hops = [*self._redirects.find(link, now)]
+        for hop in hops[:-1]:
+            self._check_hop(hop)
+        is_new = len(hops) == 1
         for _ in range(self._max_redirects + 1):
-            check_target(link, self._policy)
-            if link.address is not None:
-                self.own.check(link.address, link.port)
-            response = await self._request(link, fields)
-            self._check_head(response, link)
+            self._check_hop(hops[-1])
+            response = await self._request(hops[-1], fields)
+            self._check_head(response, hops[-1])
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
-                return Upstream(response, link, self._chunk_size)
+                if is_new and len(hops) > 1 and response.status in _SUCCESSES:
+                    self._redirects.add(tuple(hops), now)
+                return open_body(response, hops[-1], self._chunk_size)
+            is_new = is_new and may_be_kept(response.headers)
             response.release()
-            link = join_link(link, location)
+            hops.append(join_link(hops[-1], location))
         raise TooManyRedirects(f"The site redirects more than {self._max_redirects} times.")
 
-    async def _request(self, link: Link, fields: dict[str, str]) -> ClientResponse | Response:
+    def forget(self, link: Link) -> bool:
+        """Follow the redirects of *link* anew next time; tell whether they were remembered."""
+        return self._redirects.forget(link)
+
+    def _check_hop(self, link: Link) -> None:
+        check_target(link, self._policy)
+        if link.address is not None:
+            self.own.check(link.address, link.port)
+
+    async def _request(
+        self, link: Link, fields: dict[str, str]
+    ) -> ClientResponse | Response | SmallResponse:
         own = {"User-Agent": self._user_agent, **_OWN_FIELDS}
         if link.authorization is not None:
             own["Authorization"] = link.authorization
@@ -127,8 +155,10 @@ class UpstreamClient:
         except (ClientError, OSError) as exc:  # a TimeoutError is an OSError
             raise translate(exc) from exc
 
-    def _check_head(self, response: ClientResponse | Response, link: Link) -> None:
+    def _check_head(self, response: ClientResponse | Response | SmallResponse, link: Link) -> None:
         """Refuse a head that is too large, or that is the proxy's own and not the site's."""
+        if isinstance(response, SmallResponse):
+            return  # it is neither
         size = sum(map(len, chain.from_iterable(response.raw_headers)))
         is_from_proxy = (
             response.status == 407

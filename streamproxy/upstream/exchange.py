@@ -16,12 +16,14 @@ from aiohttp import (
     ConnectionTimeoutError,
     StreamReader,
 )
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from multidict import CIMultiDictProxy
 
 from streamproxy.targets.links import Link
 from streamproxy.upstream.clean import CleanConnector
+from streamproxy.upstream.lines import Line, Lines, SmallResponse
 
 # Bytes; a redirect to the longest link that is taken must fit.
 MAX_FIELD_SIZE = 40 * 1024
@@ -38,6 +40,13 @@ _TLS_READ_BUFSIZE = 128 * 1024
 _MAX_ORIGINS = 256
 # What could end a line of the head, or cannot stand in it.
 _UNCLEAN = re.compile(r"[^\t\x20-\x7e]")
+
+
+def _make_head(lines: list[str]) -> bytes:
+    text = "".join(lines)
+    if not (text.isascii() and text.isprintable()) and _UNCLEAN.search(text) is not None:
+        raise ValueError("A field cannot be sent.")
+    return "\r\n".join((*lines, "", "")).encode("ascii")
 
 
 class Response:
@@ -76,20 +85,27 @@ class Exchanges:
         self._session = session
         self._connector = connector
         self._timeout = session.timeout
+        self._loop = asyncio.get_running_loop()
         # By them the connector knows where to connect to, and which connection can be used.
         self._origins: dict[str, ClientRequest] = {}
+        self._lines = Lines(self._loop, session.timeout.sock_read, self._prepare)
+
+    def close(self) -> None:
+        """Close the connections that are kept beside those of the connector."""
+        self._lines.close()
 
     def _origin_request(self, link: Link) -> ClientRequest:
         request = self._origins.get(link.origin)
         if request is None:
-            loop = asyncio.get_running_loop()
-            request = ClientRequest("GET", link.url.origin(), loop=loop, session=self._session)
+            request = ClientRequest(
+                "GET", link.url.origin(), loop=self._loop, session=self._session
+            )
             if len(self._origins) >= _MAX_ORIGINS:
                 del self._origins[next(iter(self._origins))]
             self._origins[link.origin] = request
         return request
 
-    async def get(self, link: Link, fields: dict[str, str]) -> Response:
+    async def get(self, link: Link, fields: dict[str, str]) -> Response | SmallResponse:
         """Send a GET and return the response when its head has arrived.
 
         :raises ClientError, OSError: no head arrives.
@@ -97,27 +113,32 @@ class Exchanges:
         request = self._origin_request(link)
         lines = [f"GET {link.target} HTTP/1.1", f"Host: {request.headers['Host']}"]
         lines += [f"{name}: {value}" for name, value in fields.items()]
-        if any(map(_UNCLEAN.search, lines)):
-            raise ValueError("A field cannot be sent.")
-        head = "\r\n".join((*lines, "", ""))
+        head = _make_head(lines)
+        line = self._lines.take(link.origin) or await self._connect(link.origin, request)
+        try:
+            return await line.ask(head) or await _read_head(line.connection)
+        except HttpProcessingError as exc:
+            line.close()
+            raise ClientResponseError(request.request_info, (), message="Malformed head") from exc
+        except BaseException:
+            line.close()
+            raise
+
+    async def _connect(self, origin: str, request: ClientRequest) -> Line:
         try:
             connection = await self._connector.connect(request, [], self._timeout)
         except TimeoutError as exc:
             raise ConnectionTimeoutError("No connection in time.") from exc
         try:
-            return await self._send(connection, head.encode("ascii"))
-        except HttpProcessingError as exc:
-            connection.close()
-            raise ClientResponseError(request.request_info, (), message="Malformed head") from exc
+            return Line(connection, origin, self._lines)
         except BaseException:
             connection.close()
             raise
 
-    async def _send(self, connection: Connection, head: bytes) -> Response:
-        protocol, transport = connection.protocol, connection.transport
-        if protocol is None or transport is None or transport.is_closing():
-            raise ClientConnectionResetError("The connection was closed.")
-        is_tls = transport.get_extra_info("sslcontext") is not None
+    def _prepare(self, protocol: ResponseHandler) -> None:
+        """Let aiohttp's protocol read a response."""
+        transport = protocol.transport
+        is_tls = transport is not None and transport.get_extra_info("sslcontext") is not None
         protocol.set_response_params(
             read_until_eof=True,
             auto_decompress=False,
@@ -127,9 +148,14 @@ class Exchanges:
             max_field_size=MAX_FIELD_SIZE,
             max_headers=MAX_FIELDS,
         )
-        transport.write(head)
         protocol.start_timeout()
-        while True:
-            message, content = await protocol.read()
-            if not 100 <= message.code <= 199 or message.code == 101:
-                return Response(message, content, connection)
+
+
+async def _read_head(connection: Connection) -> Response:
+    """Read the head of a response that aiohttp's protocol receives."""
+    while True:
+        if connection.protocol is None:
+            raise ClientConnectionResetError("The connection was closed.")
+        message, content = await connection.protocol.read()
+        if not 100 <= message.code <= 199 or message.code == 101:
+            return Response(message, content, connection)

@@ -21,6 +21,7 @@ class OwnEndpoints:
     def __init__(self) -> None:
         self._endpoints: set[Endpoint] = set()
         self._wildcard_ports: set[int] = set()
+        self._ports: set[int] = set()
         self._seen: set[object] = set()
 
     def add(self, sockname: object) -> None:
@@ -35,6 +36,7 @@ class OwnEndpoints:
         match sockname:
             case (str(host), int(port), *_):
                 address = canonical(ip_address(host.partition("%")[0]))
+                self._ports.add(port)
                 if address.is_unspecified:
                     self._wildcard_ports.add(port)
                 else:
@@ -42,6 +44,8 @@ class OwnEndpoints:
 
     def holds(self, ip: IPAddress, port: int) -> bool:
         """Tell whether a connection to this address and port would come to this proxy."""
+        if port not in self._ports:
+            return False
         address = canonical(ip)
         if (address, port) in self._endpoints:
             return True

@@ -43,6 +43,7 @@ async def probe(client: UpstreamClient, link: Link, limits: Limits) -> Probe:
 
     :raises ProxyError: the reason why it cannot be played.
     """
+    client.forget(link)  # what is said here is true now
     ask = Ask(ranges=(IntRange(0, PROBE_LENGTH - 1),), conditions={})
     try:
         async with open_resource(client, link, ask, limits, look=PROBE_LENGTH) as resource:

@@ -7,12 +7,9 @@ the one says plays, the other plays.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from streamproxy.errors import ReadTimeout, UpstreamBusy, UpstreamCut, UpstreamProtocol
-from streamproxy.protocol.fields import field_value
+from streamproxy.errors import ProxyError, ReadTimeout, UpstreamBusy, UpstreamCut, UpstreamProtocol
 from streamproxy.protocol.filenames import find_filename
 from streamproxy.protocol.heads import Ask, upstream_fields
 from streamproxy.protocol.media_types import SNIFF_LENGTH, decide_media_type, says_nothing
@@ -26,6 +23,7 @@ from streamproxy.protocol.resume import (
 from streamproxy.targets.links import Link
 from streamproxy.upstream.client import UpstreamClient
 from streamproxy.upstream.response import Upstream
+from streamproxy.upstream.timeouts import time_limit
 
 logger = logging.getLogger(__name__)
 
@@ -67,25 +65,31 @@ class Resource:
     first_bytes: bytes | None
 
 
-@asynccontextmanager
-async def open_resource(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, *, look: int = 0
-) -> AsyncIterator[Resource]:
-    """Open what *link* leads to, for the time of the context.
+class open_resource:  # noqa: N801  # it reads as what it does
+    """Async context manager: open what a link leads to, for its time.
 
     :param look: how many first bytes to look at, in any case; else only those that a type
         that says nothing makes necessary.
     :raises ProxyError: policy refuses, the site fails, or what it sends is no media.
     """
-    try:
-        async with asyncio.timeout(limits.head_timeout):
-            resource = await _open_retrying(client, link, ask, limits, look)
-    except TimeoutError as exc:
-        raise ReadTimeout("The site did not begin to send the file in time.") from exc
-    try:
-        yield resource
-    finally:
-        resource.upstream.release()
+
+    def __init__(
+        self, client: UpstreamClient, link: Link, ask: Ask, limits: Limits, *, look: int = 0
+    ) -> None:
+        self._asked = client, link, ask, limits, look
+        self._head_timeout = limits.head_timeout
+
+    async def __aenter__(self) -> Resource:
+        try:
+            with time_limit(self._asked[0].loop, self._head_timeout):
+                resource = await _open_retrying(*self._asked)
+        except TimeoutError as exc:
+            raise ReadTimeout("The site did not begin to send the file in time.") from exc
+        self._upstream = resource.upstream
+        return resource
+
+    async def __aexit__(self, *_: object) -> None:
+        self._upstream.release()
 
 
 async def _open_retrying(
@@ -94,11 +98,23 @@ async def _open_retrying(
     """Open the link; where nothing came of it, at most retry_attempts times more."""
     for attempt in range(1, limits.retry_attempts + 1):
         try:
-            return await _open_once(client, link, ask, limits, look)
+            return await _open_anew(client, link, ask, limits, look)
         except (UpstreamCut, UpstreamBusy) as exc:
             logger.info("Asking again (attempt %d): %s", attempt, exc.detail)
             asked = retry_after_s(exc.fields.get("Retry-After"), None)
         await asyncio.sleep(backoff_s(attempt, random.random(), asked))  # noqa: S311  # no secret
+    return await _open_anew(client, link, ask, limits, look)
+
+
+async def _open_anew(
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, look: int
+) -> Resource:
+    """Open the link, a second time where remembered redirects may be why it failed."""
+    try:
+        return await _open_once(client, link, ask, limits, look)
+    except ProxyError:
+        if not client.forget(link):
+            raise
     return await _open_once(client, link, ask, limits, look)
 
 
@@ -126,11 +142,11 @@ async def _open_once(
 
 async def _identify(upstream: Upstream, plan: ResponsePlan, look: int) -> Resource:
     """Find the type and the name of what the plan will send."""
-    fields = upstream.head.fields
-    filename = find_filename(field_value(fields, "Content-Disposition"), upstream.link.path)
+    said = upstream.head.description
+    filename = find_filename(said.content_disposition, upstream.link.path)
     if plan.status == 304:
         return Resource(upstream, plan, None, filename, None)
-    declared = field_value(fields, "Content-Type")
+    declared = said.content_type
     # The body of an upstream that sends the whole begins at its first byte, also where
     # the plan then skips to another one.
     begins_at_start = plan.first_pos == plan.skip and upstream.head.content_coding is None

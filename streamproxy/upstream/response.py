@@ -11,6 +11,7 @@ from streamproxy.protocol.heads import UpstreamHead
 from streamproxy.targets.links import Link
 from streamproxy.upstream.exchange import RECEIVED_LENGTH, Response
 from streamproxy.upstream.failures import translate
+from streamproxy.upstream.lines import SmallResponse
 from streamproxy.upstream.tls import TlsTransport
 
 
@@ -53,6 +54,10 @@ class Upstream:
         if self._chunk_size < RECEIVED_LENGTH or self.head.transfer_coding is not None:
             return await self._receive(self._response.content.read(self._chunk_size))
         return await self._receive(self._read_as_received())
+
+    def take_whole(self, length: int) -> bytes | None:  # noqa: ARG002  # where it is small
+        """Return the body, where it has that length and is here already."""
+        return None
 
     async def _read_as_received(self) -> bytes:
         """Return the bytes of one look into the socket.
@@ -190,3 +195,49 @@ def _look_at_exception(closed: asyncio.Future[None]) -> None:
     """Look at how a connection ended, so that asyncio does not report it as an oversight."""
     if not closed.cancelled():
         closed.exception()
+
+
+class SmallUpstream(Upstream):
+    """A small response, which is read without aiohttp."""
+
+    can_detach = False  # it is here before it pays
+
+    def __init__(self, response: SmallResponse, link: Link) -> None:
+        self.head = UpstreamHead(response.status, response.headers)
+        self.link = link
+        self._small = response
+
+    def take_whole(self, length: int) -> bytes | None:
+        """Return the body, where it has that length and is here already."""
+        is_here = not self._small.left and len(self._small.received) == length
+        return self._small.take() if is_here else None
+
+    async def read(self) -> bytes:
+        """Return what has come of the body; none at its end.
+
+        :raises ProxyError: as of any upstream.
+        """
+        return await self._receive(self._small.read())
+
+    async def peek(self, length: int) -> bytes:
+        """Return the first *length* bytes, which stay to be read."""
+        return await self._receive(self._small.peek(length))
+
+    async def _receive(self, reading: Awaitable[bytes]) -> bytes:
+        try:
+            return await reading
+        except (ClientError, OSError) as exc:
+            raise translate(exc) from exc
+
+    def release(self) -> None:
+        """Close the connection, unless the body was read: then it is kept already."""
+        self._small.release()
+
+
+def open_body(
+    response: ClientResponse | Response | SmallResponse, link: Link, chunk_size: int
+) -> Upstream:
+    """Return the upstream's response whose head has arrived."""
+    if isinstance(response, SmallResponse):
+        return SmallUpstream(response, link)
+    return Upstream(response, link, chunk_size)

@@ -60,6 +60,18 @@ async def test_redirect_leads_nobody_around_their_hosts(proxy: Proxy) -> None:
             assert await ask(proxy, "owner", redirect.link()) == (200, CONTENT)
 
 
+async def test_redirects_that_another_one_followed_are_judged_anew(proxy: Proxy) -> None:
+    async with raw_upstream(Honest()) as target:
+        fields = {"Location": target.link(), "Content-Length": "0"}
+        async with raw_upstream(response("302 Found", fields)) as between:
+            fields["Location"] = f"http://localhost:{between.port}/"
+            async with raw_upstream(response("302 Found", fields)) as redirect:
+                for _ in range(2):
+                    assert await ask(proxy, "owner", redirect.link()) == (200, CONTENT)
+                assert len(redirect.exchanges) == 1  # remembered, but not for those who may not
+                assert await ask(proxy, "kiosk", redirect.link()) == (403, "blocked_target")
+
+
 async def test_size_that_somebody_may_not_fetch_is_refused_to_them_alone(proxy: Proxy) -> None:
     film = CONTENT * 3
     async with raw_upstream(Honest(content=film)) as upstream:
