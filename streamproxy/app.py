@@ -1,12 +1,15 @@
 """create_app(): joins the chain, the routes and the session's lifetime; nothing else."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import aiohttp_jinja2
 import jinja2
 from aiohttp import ClientSession, web
+from aiohttp.log import server_logger
 from aiohttp.typedefs import Middleware
 
+from streamproxy import hosted
 from streamproxy.assets import asset_folder
 from streamproxy.errors import SettingsError
 from streamproxy.handlers.health import health
@@ -20,12 +23,17 @@ from streamproxy.middlewares import default_middlewares
 from streamproxy.middlewares.limit_rate import limit_rate
 from streamproxy.relay.streams import Streams
 from streamproxy.settings import Settings
+from streamproxy.targets.links import MAX_LINK_LENGTH
 from streamproxy.targets.policy import TargetPolicy
 from streamproxy.upstream.clean import CleanConnector
 from streamproxy.upstream.client import UpstreamClient
 from streamproxy.upstream.connector import open_session, parse_upstream_proxy
 
 CleanupContext = Callable[[web.Application], AsyncIterator[None]]
+
+# A link inside ?url= is percent-encoded, and then has up to three times its length.
+_MAX_LINE_SIZE = 4 * MAX_LINK_LENGTH
+_MAX_FIELD_SIZE = 64 * 1024
 
 
 def create_app(
@@ -36,18 +44,25 @@ def create_app(
 ) -> web.Application:
     """Return the proxy as an application: to run, or to mount with add_subapp.
 
-    :param settings: the owner's choices; None: the defaults.
+    :param settings: the owner's choices; None: those of the environment, and under gunicorn
+        all that ``python -m streamproxy`` does besides: see hosted.
     :param middlewares: the chain, outermost first; None: default_middlewares(settings).
     :param session: a session to fetch with, which stays the caller's to close; None: one
         of its own, from start-up to clean-up. Make a session to lend with open_session,
         so that its connector enforces the policy.
-    :raises SettingsError: upstream_proxy cannot be used, or the session goes round it.
+    :raises SettingsError: a setting of the environment is not allowed; upstream_proxy
+        cannot be used, or the session goes round it.
     """
-    settings = settings or Settings()
+    is_hosted = settings is None and hosted.is_under_gunicorn()
+    settings = settings or Settings.from_environment()
     _check_proxies(settings, session)
     chain = default_middlewares(settings) if middlewares is None else middlewares
-    app = web.Application(middlewares=chain)
+    if is_hosted:
+        chain = (*chain, hosted.keep_others_out(settings))
+    app = web.Application(middlewares=chain, handler_args=_server_options(settings))
     app[SETTINGS] = settings
+    if is_hosted:
+        app.on_startup.append(hosted.prepare)
     app[STREAMS] = Streams()
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_upstream_client(settings, session))
@@ -69,6 +84,22 @@ def _check_proxies(settings: Settings, lent: ClientSession | None) -> None:
         )
     if proxy is not None and not isinstance(lent.connector, CleanConnector):
         raise SettingsError("session: with upstream_proxy, give one from open_session")
+
+
+def _server_options(settings: Settings) -> dict[str, Any]:
+    """Return what whoever serves the application must keep to, whatever they would choose.
+
+    aiohttp's access log shows whole request lines, with links, tokens and signatures; the
+    chain has a log of its own. Where the application is mounted in another one, that one
+    chooses.
+    """
+    return {
+        "access_log": None,
+        "logger": server_logger,
+        "keepalive_timeout": settings.header_timeout,
+        "max_line_size": _MAX_LINE_SIZE,
+        "max_field_size": _MAX_FIELD_SIZE,
+    }
 
 
 def _add_routes(app: web.Application) -> None:

@@ -18,6 +18,8 @@ from streamproxy.upstream.client import UpstreamClient
 SETTINGS = web.AppKey("SETTINGS", Settings)
 CLIENT = web.AppKey("CLIENT", UpstreamClient)
 STREAMS = web.AppKey("STREAMS", Streams)
+# Whether gunicorn runs the application, and nothing but it. Set by hosted.
+IS_HOSTED = web.AppKey("IS_HOSTED", bool)
 SAMPLE_LINK = web.AppKey("SAMPLE_LINK", str)
 
 # Who makes the request. Set by verify_signature and authenticate; absent where nobody asks.

@@ -1,9 +1,9 @@
 """Where log records go and how they look: the only module that configures logging.
 
-Only the program itself calls configure_logging. A service that embeds the proxy has a
-logging configuration of its own: our records then hold no secrets, but they do hold text
-from strangers (paths, names). TextFormatter and JsonFormatter make that safe on any
-handler; hide_requests, as a filter of the handler, keeps aiohttp from quoting what it
+Only the program itself calls configure_logging, on its own or under gunicorn. A service that
+embeds the proxy has a logging configuration of its own: our records then hold no secrets, but
+they do hold text from strangers (paths, names). TextFormatter and JsonFormatter make that safe
+on any handler; hide_requests, as a filter of the handler, keeps aiohttp from quoting what it
 could not read.
 """
 
@@ -15,14 +15,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from logging.handlers import RotatingFileHandler
 from typing import Any
 
-from streamproxy.errors import SettingsError
+from streamproxy.log_outputs import SharedStream, open_file
 from streamproxy.settings import Settings
 
-_MAX_FILE_SIZE = 10 * 2**20  # bytes, of one file
-_KEPT_FILES = 5
 # No line of a traceback can be taken for the first line of a record.
 _INDENT = "    "
 
@@ -41,6 +38,13 @@ _SECRET = re.compile(
 )
 # The last letters of the words that stand before a secret and an equals sign.
 _ENDS = "ngedt"
+# The levels of logging, and the severities of syslog that they are.
+_SEVERITIES = (
+    (logging.CRITICAL, 2),
+    (logging.ERROR, 3),
+    (logging.WARNING, 4),
+    (logging.INFO, 6),
+)
 _MAX_CHAIN = 20  # exceptions that led to one another
 # Seconds that records wait for others to be written with: so that a disk is asked fifty
 # times a second at most, not three times for each request.
@@ -90,6 +94,27 @@ class JsonFormatter(_Clock):
         if details := _details_of(record, self):
             entry["exception"] = "\n".join(details)
         return json.dumps(entry, ensure_ascii=False)
+
+
+class JournalFormatter(logging.Formatter):
+    """Format a record for systemd's journal, which knows the time itself.
+
+    Source: sd-daemon(3): how severe a line is stands at its beginning.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines."""
+        severity = next((s for level, s in _SEVERITIES if record.levelno >= level), 7)
+        first = f"{record.name}: {clean_line(_message_of(record))}"
+        lines = [first, *(_INDENT + line for line in _details_of(record, self))]
+        return "\n".join(f"<{severity}>{line}" for line in lines)
+
+
+_FORMATTERS: dict[str, type[logging.Formatter]] = {
+    "text": TextFormatter,
+    "json": JsonFormatter,
+    "journal": JournalFormatter,
+}
 
 
 def clean_line(text: str) -> str:
@@ -245,34 +270,33 @@ class GatheringHandler(logging.Handler):
                 output.handle(text)
 
 
-def configure_logging(settings: Settings) -> None:
-    """Log to the console, and to the file that the settings name.
+def collect_little() -> None:
+    """Collect for a record only what our formats show.
 
-    :raises SettingsError: the file cannot be written.
+    The rest costs as much as all of it (the logging HOWTO, section "Optimization"). This is for
+    a process in which nobody else logs: gunicorn's format has the process.
     """
-    outputs: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if settings.log_file != "-":
-        outputs.append(_open_file(settings.log_file))
-    # Neither format shows these, and collecting them costs as much as the rest of a record
-    # (the logging HOWTO, section "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001  # the HOWTO's own way
     logging.setLogRecordFactory(_Record)
-    handler = GatheringHandler(outputs)
-    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
-    handler.addFilter(hide_requests)
+
+
+def configure_logging(settings: Settings, *, in_thread: bool = True) -> None:
+    """Log to the console, and to the file that the settings name; to nothing else any more.
+
+    :param in_thread: whether a thread writes. A process that will fork must have none.
+    :raises SettingsError: the file cannot be written.
+    """
+    outputs: list[logging.Handler] = [SharedStream(sys.stderr)]
+    if settings.log_file != "-":
+        outputs.append(open_file(settings.log_file))
+    handlers: Sequence[logging.Handler] = [GatheringHandler(outputs)] if in_thread else outputs
     root = logging.getLogger()
     root.setLevel(settings.log_level)
-    root.addHandler(handler)
-
-
-def _open_file(path: str) -> logging.Handler:
-    try:
-        return RotatingFileHandler(
-            path, maxBytes=_MAX_FILE_SIZE, backupCount=_KEPT_FILES, encoding="utf-8"
-        )
-    except OSError as exc:
-        reason = exc.strerror or exc
-        raise SettingsError(
-            f"log_file: {path!r} cannot be written ({reason}); give a path that can be, or -"
-        ) from exc
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+        handler.close()
+    for handler in handlers:
+        handler.setFormatter(_FORMATTERS[settings.log_format]())
+        handler.addFilter(hide_requests)
+        root.addHandler(handler)

@@ -172,7 +172,7 @@ def seconds(default: float, meaning: str) -> Any:
     )
 
 
-def choice(default: str, meaning: str, *, values: tuple[str, ...], fold: Any) -> Any:
+def choice(default: str, meaning: str, values: tuple[str, ...], fold: Any) -> Any:
     """Declare a choice of words; *fold* gives text the case that they have."""
     return setting(
         default,

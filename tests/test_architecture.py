@@ -23,6 +23,10 @@ RANKS = {
     "errors": 0,
     "options": 1,
     "settings": 2,
+    "log_outputs": 2,
+    "logs": 3,
+    "notify": 3,
+    "process": 3,
     "protocol": 3,
     "targets": 3,
     "access": 4,
@@ -31,13 +35,14 @@ RANKS = {
     "keys": 6,
     "middlewares": 7,
     "handlers": 7,
+    "hosted": 7,
     "app": 8,
     "commands": 9,
     "demo": 9,
-    "logs": 9,
     "server": 9,
     "": 9,  # the package itself: its public names
-    "__main__": 10,
+    "workers": 10,
+    "__main__": 11,
 }
 # Pure rooms decide and do nothing else: all they may import beyond the rooms below them.
 PURE = {

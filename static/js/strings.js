@@ -121,6 +121,8 @@ const titles = {
   link_expired: "This link has expired",
   foreign_site: "Another site may not use this server",
   misdirected_request: "This server is not known by that name",
+  closed_to_others: "This server is not open to others yet",
+  not_sliceable: "The parts of this file must not be joined",
   internal_error: "Something broke in the proxy",
   proxy_unreachable: "The proxy does not answer",
   bad_answer: "Something else answered for the proxy",

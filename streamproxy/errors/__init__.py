@@ -10,6 +10,7 @@ Source: RFC 9457 (problem details), RFC 9110 section 15 (status codes).
 
 from streamproxy.errors.access import (
     AuthenticationRequired,
+    ClosedToOthers,
     ForeignSite,
     InvalidSignature,
     LinkExpired,
@@ -28,6 +29,7 @@ from streamproxy.errors.fetching import (
     DnsFailure,
     InvalidUrl,
     NotMedia,
+    NotSliceable,
     RangeNotSatisfiable,
     ReadTimeout,
     ShuttingDown,
@@ -45,6 +47,7 @@ from streamproxy.errors.fetching import (
 __all__ = (
     "AuthenticationRequired",
     "BlockedTarget",
+    "ClosedToOthers",
     "ConnectTimeout",
     "ConnectionRefused",
     "DnsFailure",
@@ -55,6 +58,7 @@ __all__ = (
     "Misdirected",
     "MissingUrl",
     "NotMedia",
+    "NotSliceable",
     "ProxyError",
     "RangeNotSatisfiable",
     "RateLimited",

@@ -87,6 +87,15 @@ class ForeignSite(RequestError):
     hint = "The owner of this proxy can permit a site: see cors_origin."
 
 
+class ClosedToOthers(RequestError):
+    """The request comes from another machine, and the owner did not say who may come in."""
+
+    status = 403
+    code = "closed_to_others"
+    title = "This proxy is not open to others"
+    hint = "Its owner can set access_token or users_file, or auth to false to let everybody in."
+
+
 class Misdirected(RequestError):
     """The request is for a host name that is not this proxy's."""
 

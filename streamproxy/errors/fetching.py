@@ -50,6 +50,15 @@ class TooLarge(ProxyError):
     hint = "The owner of this proxy can raise max_file_size."
 
 
+class NotSliceable(ProxyError):
+    """A cache asks for a part to join with others, and nothing shows that they belong together."""
+
+    status = 412
+    code = "not_sliceable"
+    title = "The parts of this file must not be joined"
+    hint = "A cache that asks so should fetch the file as its client asked for it."
+
+
 class RangeNotSatisfiable(ProxyError):
     """No part of the requested range exists.
 

@@ -5,6 +5,7 @@ from contextlib import closing
 
 from aiohttp import HttpVersion11, web
 
+from streamproxy.errors import NotSliceable
 from streamproxy.handlers.limits import client_of, limits_of, resume_policy_of
 from streamproxy.keys import (
     CLIENT,
@@ -18,6 +19,7 @@ from streamproxy.keys import (
 from streamproxy.protocol.fields import private_cache_control, security_fields
 from streamproxy.protocol.filenames import content_disposition
 from streamproxy.protocol.heads import read_ask
+from streamproxy.protocol.slices import is_sliceable
 from streamproxy.relay.body import relay_response
 from streamproxy.relay.outlet import StreamedResponse
 from streamproxy.relay.presence import client_presence
@@ -30,6 +32,9 @@ from streamproxy.upstream.resource import Resource, open_resource
 
 logger = logging.getLogger(__name__)
 
+# By this field a cache that joins parts (nginx, by slice) says so: see deploy/nginx.conf.
+_SLICING = "X-Slicing"
+
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """Answer with the part of the link's bytes that the client asks for."""
@@ -41,13 +46,18 @@ async def stream(request: web.Request) -> web.StreamResponse:
     shared = request.config_dict  # made anew at each look
     client, settings = client_of(request, shared[CLIENT]), shared[SETTINGS]
     limits, streams = limits_of(request, settings), shared[STREAMS]
+    is_slice = _SLICING in request.headers
     task = streams.enter(client.loop)
     try:
         with client_presence(request, client.loop, stall_timeout=settings.client_stall_timeout):
             async with open_resource(client, link, ask, limits) as resource:
+                if is_slice and not is_sliceable(ask, resource.plan):
+                    raise NotSliceable("The site gives it no strong ETag, no length, or no ranges.")
                 response = _head(request, resource)
                 body = PlannedBody(client, link, resource, resume_policy_of(settings))
                 with closing(body):
+                    if is_slice and body.is_sent and request.method == "GET":
+                        return await _whole(response, body)
                     await relay_response(
                         request,
                         response,
@@ -68,6 +78,20 @@ def _pump_limits(settings: Settings) -> PumpLimits:
         splice=settings.splice and CAN_SPLICE,
         chunk_size=settings.chunk_size,
     )
+
+
+async def _whole(head: web.StreamResponse, body: PlannedBody) -> web.Response:
+    """Answer with a slice when all of it is there, and with an error if it does not come.
+
+    nginx does not notice when a slice ends early: it goes on with the next one, and all
+    that follows stands at the wrong place (seen with 1.22).
+    """
+    chunks = []
+    while chunk := await body.read():
+        chunks.append(chunk)
+    fields = head.headers.copy()
+    fields.pop("Content-Length")
+    return web.Response(status=head.status, headers=fields, body=b"".join(chunks))
 
 
 def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
