@@ -1,14 +1,15 @@
-"""The commands beside the server: ``streamproxy sign`` and ``streamproxy hash-password``."""
+"""The commands beside the server: ``streamproxy sign``, ``hash-password``, and all others."""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from getpass import getpass
-from typing import NoReturn
 
 from streamproxy.access.passwords import hash_password, is_user_name
 from streamproxy.access.signing import sign_url
+from streamproxy.arguments import Parser
+from streamproxy.diagnosis import check, print_config
 from streamproxy.errors import ProxyError, SettingsError
 from streamproxy.options import parse_duration
 from streamproxy.settings import ENVIRONMENT_PREFIX, Settings
@@ -16,14 +17,6 @@ from streamproxy.targets.links import parse_link
 
 _MAX_TTL = 366 * 86400  # seconds; a link for longer is a password that cannot be changed
 _KEY_VARIABLE = f"{ENVIRONMENT_PREFIX}SIGNING_KEY"
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that ends with one line, as for a bad value, rather than with the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2."""
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
 class _Refused(Exception):
@@ -131,4 +124,6 @@ def _ask_password() -> str:
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sign": sign,
     "hash-password": print_hash,
+    "check": check,
+    "config": print_config,
 }

@@ -14,14 +14,11 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from logging.handlers import RotatingFileHandler
+from collections.abc import Mapping, Sequence
 
-from streamproxy.errors import SettingsError
+from streamproxy.log_outputs import open_file
 from streamproxy.settings import Settings
 
-_MAX_FILE_SIZE = 10 * 2**20  # bytes, of one file
-_KEPT_FILES = 5
 # No line of a traceback can be taken for the first line of a record.
 _INDENT = "    "
 
@@ -79,12 +76,13 @@ class JsonFormatter(_Clock):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        entry = {
+        entry: dict[str, object] = {
             "time": self.formatTime(record),
             "logger": record.name,
             "level": record.levelname,
             "message": clean_line(_message_of(record)),
         }
+        entry |= _facts_of(record)
         if details := _details_of(record, self):
             entry["exception"] = "\n".join(details)
         return json.dumps(entry, ensure_ascii=False)
@@ -118,6 +116,16 @@ def _message_of(record: logging.LogRecord) -> str:
     except Exception as exc:  # noqa: BLE001  # an argument's __str__ can raise anything
         text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
         return f"{text} (its arguments do not fit: {type(exc).__name__})"
+
+
+def _facts_of(record: logging.LogRecord) -> dict[str, object]:
+    """Return what a record says beside its message, for programs to read: its *facts*."""
+    facts: Mapping[str, object] = getattr(record, "facts", {})
+    return {
+        name: clean_line(value) if isinstance(value, str) else value
+        for name, value in facts.items()
+        if value is not None
+    }
 
 
 def _details_of(record: logging.LogRecord, formatter: logging.Formatter) -> list[str]:
@@ -201,7 +209,7 @@ def configure_logging(settings: Settings) -> None:
     """
     outputs: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if settings.log_file != "-":
-        outputs.append(_open_file(settings.log_file))
+        outputs.append(open_file(settings.log_file))
     # Neither format shows these, and collecting them costs as much as the rest of a record
     # (the logging HOWTO, section "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -212,15 +220,3 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.setLevel(settings.log_level)
     root.addHandler(handler)
-
-
-def _open_file(path: str) -> logging.Handler:
-    try:
-        return RotatingFileHandler(
-            path, maxBytes=_MAX_FILE_SIZE, backupCount=_KEPT_FILES, encoding="utf-8"
-        )
-    except OSError as exc:
-        reason = exc.strerror or exc
-        raise SettingsError(
-            f"log_file: {path!r} cannot be written ({reason}); give a path that can be, or -"
-        ) from exc
