@@ -9,16 +9,16 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import Field, fields, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
 from streamproxy.access.lock import Lock, warn_of_short_token
 from streamproxy.access.sites import is_loopback
 from streamproxy.app import create_app
-from streamproxy.commands import COMMANDS, Parser
+from streamproxy.arguments import Parser, add_settings
+from streamproxy.commands import COMMANDS
 from streamproxy.demo import Demo
 from streamproxy.errors import SettingsError
 from streamproxy.logs import collect_little, configure_logging
@@ -48,32 +48,8 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="serve a sample video from a second loopback port, and permit just that origin",
     )
-    for setting in fields(Settings):
-        action = "append" if isinstance(setting.default, tuple) else "store"
-        options: dict[str, Any] = {"action": action, "metavar": setting.metadata["metavar"]}
-        if isinstance(setting.default, bool):
-            options = {"action": argparse.BooleanOptionalAction}
-        parser.add_argument(
-            f"--{setting.name.replace('_', '-')}",
-            dest=setting.name,
-            default=argparse.SUPPRESS,
-            help=f"{setting.metadata['meaning']} (default: {_shown_default(setting)})",
-            **options,
-        )
+    add_settings(parser)
     return parser
-
-
-def _shown_default(setting: Field[Any]) -> str:
-    default: Any = setting.default
-    if isinstance(default, tuple):
-        return "none"
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    if setting.metadata["metavar"] != "SIZE":
-        return str(default)
-    units = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
-    unit = next(name for name, factor in units.items() if default % factor == 0)
-    return f"{default // units[unit]}{unit}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,10 +15,12 @@ from streamproxy.errors import SettingsError
 from streamproxy.handlers.health import health
 from streamproxy.handlers.inert import make_inert
 from streamproxy.handlers.login import login, logout, to_page
+from streamproxy.handlers.openapi import openapi
 from streamproxy.handlers.page import add_slash, page, revalidate_static
+from streamproxy.handlers.ready import ready
 from streamproxy.handlers.stream import stream
 from streamproxy.handlers.validate import validate
-from streamproxy.keys import CLIENT, SETTINGS, STREAMS
+from streamproxy.keys import CHECKS, CLIENT, SETTINGS, STREAMS
 from streamproxy.middlewares import default_middlewares
 from streamproxy.middlewares.limit_rate import limit_rate
 from streamproxy.relay.streams import Streams
@@ -66,7 +68,9 @@ def create_app(
     app[STREAMS] = Streams()
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_upstream_client(settings, session))
-    app.on_cleanup.extend(part.close for part in chain if isinstance(part, limit_rate))
+    counters = [part for part in chain if isinstance(part, limit_rate)]
+    app[CHECKS] = tuple(part.check for part in counters)
+    app.on_cleanup.extend(part.close for part in counters)
     loader = jinja2.FileSystemLoader(asset_folder("templates"))
     aiohttp_jinja2.setup(app, loader=loader)
     _add_routes(app)
@@ -112,6 +116,8 @@ def _add_routes(app: web.Application) -> None:
         form.add_route("POST", handler)
         form.add_route("GET", to_page)
     app.router.add_get("/health", health, name="health")
+    app.router.add_get("/ready", ready, name="ready")
+    app.router.add_get("/api/openapi.json", openapi, name="openapi")
     app.router.add_static("/static", asset_folder("static"), name="static")
     app.on_response_prepare.extend((revalidate_static, make_inert))
 

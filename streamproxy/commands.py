@@ -1,4 +1,4 @@
-"""The commands beside the server: ``sign``, ``hash-password`` and ``health``."""
+"""The commands beside the server: ``streamproxy sign``, ``hash-password``, and all others."""
 
 import argparse
 import os
@@ -7,10 +7,11 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from getpass import getpass
 from http.client import HTTPException
-from typing import NoReturn
 
 from streamproxy.access.passwords import hash_password, is_user_name
 from streamproxy.access.signing import sign_url
+from streamproxy.arguments import Parser
+from streamproxy.diagnosis import check, print_config
 from streamproxy.errors import ProxyError, SettingsError
 from streamproxy.options import parse_duration
 from streamproxy.settings import ENVIRONMENT_PREFIX, Settings
@@ -20,14 +21,6 @@ _MAX_TTL = 366 * 86400  # seconds; a link for longer is a password that cannot b
 _HEALTH_TIMEOUT = 5.0  # seconds
 _MAX_ANSWER = 4096  # bytes of it that are shown
 _KEY_VARIABLE = f"{ENVIRONMENT_PREFIX}SIGNING_KEY"
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that ends with one line, as for a bad value, rather than with the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2."""
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
 class _Refused(Exception):
@@ -169,4 +162,6 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sign": sign,
     "hash-password": print_hash,
     "health": check_health,
+    "check": check,
+    "config": print_config,
 }

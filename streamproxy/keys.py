@@ -4,6 +4,8 @@ On the application: what is shared. On the request: what one part of the chain t
 parts inside it. A middleware of one's own uses them too.
 """
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from streamproxy.access.identity import Identity
@@ -15,11 +17,15 @@ from streamproxy.targets.links import Link
 from streamproxy.targets.policy import HostRule
 from streamproxy.upstream.client import UpstreamClient
 
+Check = Callable[[], Awaitable[str | None]]
+
 SETTINGS = web.AppKey("SETTINGS", Settings)
 CLIENT = web.AppKey("CLIENT", UpstreamClient)
 STREAMS = web.AppKey("STREAMS", Streams)
 # Whether gunicorn runs the application, and nothing but it. Set by hosted.
 IS_HOSTED = web.AppKey("IS_HOSTED", bool)
+# What /ready asks, at one time: each returns in a word what is not ready, or None.
+CHECKS = web.AppKey("CHECKS", tuple[Check, ...])
 SAMPLE_LINK = web.AppKey("SAMPLE_LINK", str)
 
 # Who makes the request. Set by verify_signature and authenticate; absent where nobody asks.

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamproxy.log_outputs import SharedStream, open_file
@@ -85,12 +85,13 @@ class JsonFormatter(_Clock):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        entry = {
+        entry: dict[str, object] = {
             "time": self.formatTime(record),
             "logger": record.name,
             "level": record.levelname,
             "message": clean_line(_message_of(record)),
         }
+        entry |= _facts_of(record)
         if details := _details_of(record, self):
             entry["exception"] = "\n".join(details)
         return json.dumps(entry, ensure_ascii=False)
@@ -158,6 +159,16 @@ def _message_of(record: logging.LogRecord) -> str:
     except Exception as exc:  # noqa: BLE001  # an argument's __str__ can raise anything
         text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
         return f"{text} (its arguments do not fit: {type(exc).__name__})"
+
+
+def _facts_of(record: logging.LogRecord) -> dict[str, object]:
+    """Return what a record says beside its message, for programs to read: its *facts*."""
+    facts: Mapping[str, object] = getattr(record, "facts", {})
+    return {
+        name: clean_line(value) if isinstance(value, str) else value
+        for name, value in facts.items()
+        if value is not None
+    }
 
 
 def _details_of(record: logging.LogRecord, formatter: logging.Formatter) -> list[str]:
