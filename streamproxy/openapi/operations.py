@@ -15,7 +15,12 @@ from streamproxy.errors import ProxyError
 ErrorClasses = tuple[type[ProxyError], ...]
 
 # Whoever asks from elsewhere, or by another name, and faults of our own: on any route.
-_ANYWHERE: ErrorClasses = (errors.ForeignSite, errors.Misdirected, ProxyError)
+_ANYWHERE: ErrorClasses = (
+    errors.ForeignSite,
+    errors.Misdirected,
+    errors.ClosedToOthers,
+    ProxyError,
+)
 _LOCKED: ErrorClasses = (
     *_ANYWHERE,
     errors.AuthenticationRequired,
@@ -118,7 +123,7 @@ OPERATIONS = (
             304: Answer("What the client has is still right.", fields=("ETag", "Last-Modified")),
             412: Answer("The file is not the one that the client has a part of."),
         },
-        errors=_FETCHING,
+        errors=(*_FETCHING, errors.NotSliceable),
     ),
     Operation(
         path="/api/validate",

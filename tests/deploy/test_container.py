@@ -38,9 +38,9 @@ def image() -> Iterator[Path]:
         folder.chmod(0o755)
         source = folder / "src"
         kept = ["LICENSE", "README.md", "pyproject.toml", "setup.cfg", "MANIFEST.in"]
-        source.mkdir()
-        for file in kept:
-            shutil.copy(ROOT / file, source)
+        (source / "tools").mkdir(parents=True)
+        for file in (*kept, "tools/backend.py"):
+            shutil.copy(ROOT / file, source / file)
         for tree in ("streamproxy", "static", "templates", "deploy"):
             shutil.copytree(
                 ROOT / tree, source / tree, ignore=shutil.ignore_patterns("__pycache__")
