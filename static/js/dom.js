@@ -9,19 +9,6 @@ export function byId(id) {
   return element;
 }
 
-/** Put the words named by data-text, data-label and data-placeholder into *root*. */
-export function fillWords(root, words) {
-  for (const element of root.querySelectorAll("[data-text]")) {
-    element.textContent = words[element.dataset.text];
-  }
-  for (const element of root.querySelectorAll("[data-label]")) {
-    element.ariaLabel = words[element.dataset.label];
-  }
-  for (const element of root.querySelectorAll("[data-placeholder]")) {
-    element.placeholder = words[element.dataset.placeholder];
-  }
-}
-
 /** Create an element that holds *children*, which are texts or nodes. */
 export function make(name, ...children) {
   const element = document.createElement(name);

@@ -1,6 +1,6 @@
 // Numbers and times as a person reads them.
 
-import { locale, text } from "./strings.js";
+import { locale, t } from "./strings.js";
 
 const SIZE_UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 const AGES = [
@@ -35,7 +35,7 @@ export function formatClock(seconds) {
 export function formatAge(at, now) {
   const ageSeconds = Math.max(0, (now - at) / 1000);
   if (ageSeconds < 60) {
-    return text.justNow;
+    return t("justNow");
   }
   if (ageSeconds >= MONTH_S) {
     return new Intl.DateTimeFormat(locale, { dateStyle: "medium" }).format(at);

@@ -1,9 +1,14 @@
 // Shortcuts of the keyboard, where no control of the page has a use of its own for the key.
 
 import { make } from "./dom.js";
-import { shortcuts } from "./strings.js";
+import { t } from "./strings.js";
 
 const OWN_USE = "input, textarea, select, button, a, video, summary, [contenteditable]";
+const SHORTCUTS = [
+  [[" ", "K"], "keys.pause"],
+  [["J", "L"], "back"],
+  [["←", "→"], "keys.small"],
+];
 const STEP_S = 10;
 const SMALL_STEP_S = 5;
 
@@ -32,6 +37,6 @@ export function bindKeys(player, isActive) {
 /** Write the shortcuts into *element*. */
 export function showKeys(element) {
   element.replaceChildren(
-    ...shortcuts.map(([keys, what]) => make("span", ...keys.map((key) => make("kbd", key)), ` ${what}`)),
+    ...SHORTCUTS.map(([keys, what]) => make("span", ...keys.map((key) => make("kbd", key)), ` ${t(what)}`)),
   );
 }

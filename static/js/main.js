@@ -1,7 +1,7 @@
 // The page: a link is checked, then played; what happens is said; what was played is remembered.
 
 import { failure, validate } from "./api.js";
-import { byId, fillWords } from "./dom.js";
+import { byId } from "./dom.js";
 import { showFacts } from "./facts.js";
 import { bindKeys, showKeys } from "./keys.js";
 import { describeLink, parseLink, readQuery, routeFor } from "./links.js";
@@ -9,12 +9,10 @@ import { Player } from "./player.js";
 import { ProblemPanel } from "./problem.js";
 import { RecentView } from "./recent.js";
 import { RecentLinks, openStorage } from "./store.js";
-import { locale, phrase, text } from "./strings.js";
+import { t } from "./strings.js";
 
 const SLOW_CHECK_MS = 4000;
 
-document.documentElement.lang = locale;
-fillWords(document, text);
 showKeys(byId("keys"));
 
 const field = byId("link");
@@ -57,7 +55,7 @@ function reset() {
   opening = idle();
   player.close();
   recent.mark("");
-  document.title = text.appName;
+  document.title = t("appName");
   field.value = field.defaultValue;
   say("");
   show("idle");
@@ -69,7 +67,7 @@ function submit(pasted) {
   if (link === "") {
     field.ariaInvalid = "true";
     field.focus();
-    say(text.linkMissing);
+    say(t("linkMissing"));
     return;
   }
   const address = routeFor("", link);
@@ -104,9 +102,9 @@ async function openLink(link, startAt, { takesFocus = false } = {}) {
   player.close();
   field.value = link;
   field.ariaInvalid = null;
-  document.title = text.appName;
+  document.title = t("appName");
   recent.mark(link);
-  const verdict = await check(text.checking);
+  const verdict = await check(t("checking"));
   if (verdict?.valid) {
     play(verdict);
   } else if (verdict) {
@@ -123,7 +121,7 @@ async function check(message) {
     // A recent link may have been chosen far below.
     byId("screen").scrollIntoView({ block: "nearest" });
   }
-  const slow = setTimeout(() => say(text.checkingSlowly), SLOW_CHECK_MS);
+  const slow = setTimeout(() => say(t("checkingSlowly")), SLOW_CHECK_MS);
   const verdict = await validate(link, signal);
   clearTimeout(slow);
   return verdict;
@@ -135,16 +133,16 @@ function play(verdict) {
   const startAt = verdict.seekable ? opening.startAt : 0;
   opening.verdict = verdict;
   showFacts(verdict, describeLink(link).host);
-  const notes = [verdict.moov_at_end && text.moovAtEnd, startAt < opening.startAt && text.cannotStartThere];
+  const notes = [verdict.moov_at_end && t("moovAtEnd"), startAt < opening.startAt && t("cannotStartThere")];
   byId("note").textContent = notes.filter(Boolean).join(" ");
   byId("note").hidden = byId("note").textContent === "";
   byId("title").textContent = name;
   byId("back").disabled = !verdict.seekable;
   byId("forward").disabled = !verdict.seekable;
-  document.title = phrase.pageTitle(name);
+  document.title = t("pageTitle", { name });
   recent.add(link, name);
   show("ready");
-  say(text.loading);
+  say(t("loading"));
   player.open(routeFor("stream", link), startAt);
   // Away from the field the shortcuts work at once; but not away from a link that is being written.
   if (opening.takesFocus && (document.activeElement !== field || field.value === link)) {
@@ -168,7 +166,7 @@ function fail(verdict) {
 async function explain({ code, position }) {
   opening.startAt = position;
   opening.takesFocus = byId("stage").contains(document.activeElement);
-  const verdict = await check(text.askingAgain);
+  const verdict = await check(t("askingAgain"));
   if (verdict) {
     fail(verdict.valid ? failure(code, { retryable: code !== "media_unsupported" }) : verdict);
   }
@@ -181,7 +179,7 @@ function openFromAddress() {
   } else if (link === awaiting?.link) {
     reset();
     field.value = link;
-    say(text.fromAnotherSite);
+    say(t("fromAnotherSite"));
   } else {
     openLink(link, startAt);
   }
@@ -202,7 +200,7 @@ byId("cancel").addEventListener("click", () => {
   reset();
   field.value = link;
   field.focus();
-  say(text.canceled);
+  say(t("canceled"));
 });
 byId("start").addEventListener("click", () => {
   player.play();
@@ -213,16 +211,16 @@ byId("back").addEventListener("click", () => player.seekBy(-10));
 byId("forward").addEventListener("click", () => player.seekBy(10));
 
 player.addEventListener("refused", () => {
-  say(text.ready);
+  say(t("ready"));
   byId("start").hidden = false;
 });
 player.addEventListener("playing", () => {
   byId("start").hidden = true;
   say("");
 });
-player.addEventListener("waiting", () => say(text.buffering));
+player.addEventListener("waiting", () => say(t("buffering")));
 player.addEventListener("moving", () => {
-  if ([text.loading, text.buffering].includes(byId("status").textContent)) {
+  if ([t("loading"), t("buffering")].includes(byId("status").textContent)) {
     say("");
   }
 });

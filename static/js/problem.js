@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 import { formatClock } from "./format.js";
-import { explanations, phrase, problemTitle, text } from "./strings.js";
+import { problemTitle, problemWords, t } from "./strings.js";
 
 const OUTSIDE_PLAYERS = new Set(["media_decode", "media_unsupported"]);
 
@@ -23,20 +23,20 @@ export class ProblemPanel {
   /** Show a failed verdict; *position* is where a retry goes on, *address* the stream's, *name* the file's. */
   show(verdict, { position, address, name }) {
     const { code, error, hint, upstream_status: upstreamStatus, proxy_status: proxyStatus } = verdict;
-    const own = Object.hasOwn(explanations, code) ? explanations[code] : explanations.other;
+    const own = problemWords(code);
     this.#title.textContent = problemTitle(code, upstreamStatus);
     byId("problem-why").textContent = error || own.why;
     byId("problem-hint").textContent = hint || own.hint;
     byId("problem-code").textContent = [
-      code && phrase.code(code),
-      upstreamStatus && phrase.upstreamStatus(upstreamStatus),
-      proxyStatus && phrase.proxyStatus(proxyStatus),
+      code && t("code", { code }),
+      upstreamStatus && t("upstreamStatus", { status: upstreamStatus }),
+      proxyStatus && t("proxyStatus", { status: proxyStatus }),
     ].filter(Boolean).join(" · ");
 
     this.#signedOut = code === "authentication_required";
     this.#retry.textContent = this.#signedOut
-      ? text.signIn
-      : position >= 1 ? phrase.retryFrom(formatClock(position)) : text.tryAgain;
+      ? t("signIn")
+      : position >= 1 ? t("retryFrom", { clock: formatClock(position) }) : t("tryAgain");
     this.#retry.classList.toggle("primary", this.#signedOut || verdict.retryable === true);
 
     const elsewhere = OUTSIDE_PLAYERS.has(code);
@@ -47,7 +47,7 @@ export class ProblemPanel {
     this.#download.classList.toggle("primary", !verdict.retryable);
     // Browsers lend the clipboard to secure pages only.
     this.#copy.hidden = !elsewhere || !navigator.clipboard;
-    this.#copy.textContent = text.copy;
+    this.#copy.textContent = t("copy");
     this.#panel.hidden = false;
   }
 
@@ -62,7 +62,7 @@ export class ProblemPanel {
   async #copyAddress() {
     try {
       await navigator.clipboard.writeText(new URL(this.#address, document.baseURI).href);
-      this.#copy.textContent = text.copied;
+      this.#copy.textContent = t("copied");
     } catch {
       // Refused by the browser's settings: Download still works.
       this.#copy.hidden = true;

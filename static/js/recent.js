@@ -3,7 +3,7 @@
 import { byId } from "./dom.js";
 import { formatAge } from "./format.js";
 import { describeLink } from "./links.js";
-import { phrase, text } from "./strings.js";
+import { t } from "./strings.js";
 
 const SHOWN = 20;
 const MINUTE_MS = 60_000;
@@ -58,7 +58,7 @@ export class RecentView {
     this.#section.classList.toggle("empty", entries.length === 0);
     this.#clear.hidden = entries.length === 0;
     this.#more.hidden = shown.length === entries.length;
-    this.#more.textContent = phrase.showMore(entries.length - shown.length);
+    this.#more.textContent = t("showMore", { count: entries.length - shown.length });
     this.mark(this.#current);
   }
 
@@ -71,7 +71,7 @@ export class RecentView {
     row.querySelector(".row-host").textContent = describeLink(link).host;
     time.dateTime = new Date(at).toISOString();
     time.textContent = formatAge(at, Date.now());
-    remove.ariaLabel = phrase.remove(title);
+    remove.ariaLabel = t("remove", { title });
     this.#openers.set(link, open);
     open.addEventListener("click", () => this.#onOpen(link));
     remove.addEventListener("click", () => this.#removeOne(link, title, row));
@@ -80,7 +80,7 @@ export class RecentView {
 
   #removeOne(link, title, row) {
     const index = [...this.#list.children].indexOf(row);
-    this.#remember(phrase.removed(title));
+    this.#remember(t("removed", { title }));
     this.#links.remove(link);
     this.render();
     const { children } = this.#list;
@@ -90,7 +90,7 @@ export class RecentView {
   }
 
   #clearAll() {
-    this.#remember(text.cleared);
+    this.#remember(t("cleared"));
     this.#links.replace([]);
     this.render();
     this.#undo.focus();

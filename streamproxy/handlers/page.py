@@ -6,6 +6,7 @@ from aiohttp import web
 from streamproxy.access.identity import DEFAULT_TOKEN, Identity
 from streamproxy.access.sites import comes_from_elsewhere
 from streamproxy.handlers.login import login_page
+from streamproxy.handlers.words import words_for
 from streamproxy.keys import IDENTITY, SAMPLE_LINK, SETTINGS, SIGN_IN
 from streamproxy.version import __version__
 
@@ -18,6 +19,7 @@ _FIELDS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
+    "Vary": "Accept-Language",
 }
 
 
@@ -30,7 +32,9 @@ async def page(request: web.Request) -> web.Response:
     if sign_in is not None and IDENTITY not in request:
         return login_page(request, sign_in)
     is_session = sign_in is not None and sign_in.by_session
+    words = words_for(request)
     context = {
+        "t": words,
         "version": __version__,
         "sample_link": request.config_dict.get(SAMPLE_LINK, ""),
         "signed_in_as": _shown(request[IDENTITY]) if is_session else "",
@@ -39,6 +43,7 @@ async def page(request: web.Request) -> web.Response:
     response = aiohttp_jinja2.render_template("index.html", request, context)
     ancestors = " ".join(request.config_dict[SETTINGS].frame_ancestor) or "'none'"
     response.headers.update(_FIELDS)
+    response.headers["Content-Language"] = words.language
     response.headers["Content-Security-Policy"] = _POLICY.format(ancestors)
     return response
 
