@@ -4,6 +4,9 @@ On the application: what is shared. On the request: what one part of the chain t
 parts inside it. A middleware of one's own uses them too.
 """
 
+from concurrent.futures import Executor
+from contextvars import ContextVar
+
 from aiohttp import web
 
 from streamproxy.access.identity import Identity
@@ -18,8 +21,14 @@ from streamproxy.upstream.client import UpstreamClient
 SETTINGS = web.AppKey("SETTINGS", Settings)
 CLIENT = web.AppKey("CLIENT", UpstreamClient)
 STREAMS = web.AppKey("STREAMS", Streams)
+# The thread that converts subtitles, one file after the other.
+CONVERTER = web.AppKey("CONVERTER", Executor)
 SAMPLE_LINK = web.AppKey("SAMPLE_LINK", str)
 
+# What names the request, to its client and in the log. Set by mark_requests.
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
+# The same for logs, which see no request; "" where a line belongs to none.
+LOGGED_ID: ContextVar[str] = ContextVar("LOGGED_ID", default="")
 # Who makes the request. Set by verify_signature and authenticate; absent where nobody asks.
 IDENTITY = web.RequestKey("IDENTITY", Identity)
 # The hosts that whoever asks may fetch from. Set by enforce_acl.

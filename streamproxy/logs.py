@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from logging.handlers import RotatingFileHandler
 
 from streamproxy.errors import SettingsError
+from streamproxy.keys import LOGGED_ID
 from streamproxy.settings import Settings
 
 _MAX_FILE_SIZE = 10 * 2**20  # bytes, of one file
@@ -70,6 +71,8 @@ class TextFormatter(_Clock):
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines."""
         message = clean_line(_message_of(record))
+        if request_id := _request_id_of(record):
+            message += f" [{request_id}]"
         lines = [f"{self.formatTime(record)} - {record.name} - {record.levelname} - {message}"]
         return f"\n{_INDENT}".join(lines + _details_of(record, self))
 
@@ -85,6 +88,8 @@ class JsonFormatter(_Clock):
             "level": record.levelname,
             "message": clean_line(_message_of(record)),
         }
+        if request_id := _request_id_of(record):
+            entry["request_id"] = request_id
         if details := _details_of(record, self):
             entry["exception"] = "\n".join(details)
         return json.dumps(entry, ensure_ascii=False)
@@ -118,6 +123,12 @@ def _message_of(record: logging.LogRecord) -> str:
     except Exception as exc:  # noqa: BLE001  # an argument's __str__ can raise anything
         text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
         return f"{text} (its arguments do not fit: {type(exc).__name__})"
+
+
+def _request_id_of(record: logging.LogRecord) -> str:
+    """Return the id of the request that a record belongs to, or "" where to none."""
+    own: str | None = getattr(record, "request_id", None)
+    return LOGGED_ID.get() if own is None else own
 
 
 def _details_of(record: logging.LogRecord, formatter: logging.Formatter) -> list[str]:
@@ -161,7 +172,8 @@ class GatheringHandler(logging.Handler):
         threading.Thread(target=self._write_for_ever, name="log", daemon=True).start()
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Leave a record to the thread, as it is."""
+        """Leave a record to the thread, as it is, with the id that the thread would not see."""
+        record.request_id = LOGGED_ID.get()
         self._waiting.append(record)
         if not self._is_waiting.is_set():
             self._is_waiting.set()

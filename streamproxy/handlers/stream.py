@@ -19,6 +19,7 @@ from streamproxy.keys import (
 from streamproxy.protocol.fields import private_cache_control, security_fields
 from streamproxy.protocol.filenames import content_disposition
 from streamproxy.protocol.heads import read_ask
+from streamproxy.protocol.media_types import name_to_save
 from streamproxy.relay.body import relay_response
 from streamproxy.relay.outlet import StreamedResponse
 from streamproxy.relay.presence import client_presence
@@ -63,13 +64,23 @@ def _splice_limits(settings: Settings) -> SpliceLimits | None:
     return SpliceLimits(read=settings.read_timeout, stall=settings.client_stall_timeout)
 
 
+def _disposition(request: web.Request, resource: Resource) -> str:
+    """Return how the file is to be shown: in place, or with download=1 saved."""
+    # Looked for before the query is taken apart: players do not ask to save.
+    is_asked = "download=" in request.rel_url.raw_query_string
+    if is_asked and request.query.getall("download", []) == ["1"]:
+        name = name_to_save(resource.filename, resource.media_type or "")
+        return content_disposition(name, "attachment")
+    return content_disposition(resource.filename)
+
+
 def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
     """Build the head of the response by hand, from the plan and from nothing else."""
     plan = resource.plan
     fields = request.get(RESPONSE_FIELDS, {}) | plan.fields | security_fields(resource.media_type)
     if resource.media_type is not None:
         fields["Content-Type"] = resource.media_type
-        fields["Content-Disposition"] = content_disposition(resource.filename)
+        fields["Content-Disposition"] = _disposition(request, resource)
     if IDENTITY in request:
         fields["Cache-Control"] = private_cache_control(fields.get("Cache-Control"))
     response = StreamedResponse(status=plan.status, headers=fields)

@@ -4,11 +4,16 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.access.clients import client_key
-from streamproxy.middlewares.slots import Slots
+from streamproxy.middlewares.slots import KINDS, Slots
+
+# Subtitles at a time, of all clients: each is held whole, with what is made of it.
+_MAX_SUBTITLES = 16
 
 
 def limit_streams(max_streams: int, max_per_client: int = 0) -> Middleware:
     """Return the middleware that refuses streams beyond a number, of all or of one client.
+
+    Subtitles are counted by themselves, with the same limits, and 16 at most.
 
     Outside it: report_errors, log_access. Inside it: whatever a refused stream should not
     cost, so everything that fetches.
@@ -20,11 +25,15 @@ def limit_streams(max_streams: int, max_per_client: int = 0) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.match_info.route.name != "stream":
+        kind = KINDS.get(request.match_info.route.name or "")
+        if kind is None:
             return await handler(request)
-        client = client_key(request.remote)
+        places = (
+            max_streams if kind == "stream" else min(max_streams or _MAX_SUBTITLES, _MAX_SUBTITLES)
+        )
+        client = (kind, client_key(request.remote))
         with (
-            of_all.taken(None, max_streams, "As many streams run as this proxy takes."),
+            of_all.taken(kind, places, "As many streams run as this proxy takes."),
             of_clients.taken(client, max_per_client, "As many run for you as this proxy takes."),
         ):
             return await handler(request)

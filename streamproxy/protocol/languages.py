@@ -27,6 +27,8 @@ def _parse_quality(weight: str) -> float:
     name, _, value = weight.strip().partition("=")
     if not name:
         return 1.0
+    if name.lower() != "q":
+        return 0.0
     try:
         quality = float(value)
     except ValueError:

@@ -7,9 +7,10 @@ the one says plays, the other plays.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from streamproxy.errors import ReadTimeout, UpstreamBusy, UpstreamCut, UpstreamProtocol
 from streamproxy.protocol.fields import field_value
@@ -26,6 +27,9 @@ from streamproxy.protocol.resume import (
 from streamproxy.targets.links import Link
 from streamproxy.upstream.client import UpstreamClient
 from streamproxy.upstream.response import Upstream
+
+# (declared type, file name, first bytes where seen) -> the type to send; or raises NotMedia.
+DecideType = Callable[[str | None, str | None, bytes | None], str]
 
 logger = logging.getLogger(__name__)
 
@@ -67,19 +71,30 @@ class Resource:
     first_bytes: bytes | None
 
 
+_Identify = Callable[[Upstream, ResponsePlan], Awaitable[Resource]]
+
+
 @asynccontextmanager
 async def open_resource(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, *, look: int = 0
+    client: UpstreamClient,
+    link: Link,
+    ask: Ask,
+    limits: Limits,
+    *,
+    look: int = 0,
+    decide: DecideType = decide_media_type,
 ) -> AsyncIterator[Resource]:
     """Open what *link* leads to, for the time of the context.
 
     :param look: how many first bytes to look at, in any case; else only those that a type
         that says nothing makes necessary.
+    :param decide: says which type is wanted, and as what to send it.
     :raises ProxyError: policy refuses, the site fails, or what it sends is no media.
     """
     try:
         async with asyncio.timeout(limits.head_timeout):
-            resource = await _open_retrying(client, link, ask, limits, look)
+            identify = partial(_identify, look=look, decide=decide)
+            resource = await _open_retrying(client, link, ask, limits, identify)
     except TimeoutError as exc:
         raise ReadTimeout("The site did not begin to send the file in time.") from exc
     try:
@@ -89,21 +104,21 @@ async def open_resource(
 
 
 async def _open_retrying(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, look: int
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, identify: _Identify
 ) -> Resource:
     """Open the link; where nothing came of it, at most retry_attempts times more."""
     for attempt in range(1, limits.retry_attempts + 1):
         try:
-            return await _open_once(client, link, ask, limits, look)
+            return await _open_once(client, link, ask, limits, identify)
         except (UpstreamCut, UpstreamBusy) as exc:
             logger.info("Asking again (attempt %d): %s", attempt, exc.detail)
             asked = retry_after_s(exc.fields.get("Retry-After"), None)
         await asyncio.sleep(backoff_s(attempt, random.random(), asked))  # noqa: S311  # no secret
-    return await _open_once(client, link, ask, limits, look)
+    return await _open_once(client, link, ask, limits, identify)
 
 
 async def _open_once(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, look: int
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, identify: _Identify
 ) -> Resource:
     """Open the link, a second time without the range where the site cannot do ranges."""
     sent = ask.range_to_forward
@@ -118,13 +133,15 @@ async def _open_once(
         plan = plan_response(
             ask, upstream.head, sent=sent, max_skip=limits.max_skip, max_size=limits.max_size
         )
-        return await _identify(upstream, plan, look)
+        return await identify(upstream, plan)
     except BaseException:
         upstream.release()
         raise
 
 
-async def _identify(upstream: Upstream, plan: ResponsePlan, look: int) -> Resource:
+async def _identify(
+    upstream: Upstream, plan: ResponsePlan, *, look: int, decide: DecideType
+) -> Resource:
     """Find the type and the name of what the plan will send."""
     fields = upstream.head.fields
     filename = find_filename(field_value(fields, "Content-Disposition"), upstream.link.path)
@@ -140,7 +157,7 @@ async def _identify(upstream: Upstream, plan: ResponsePlan, look: int) -> Resour
         first_bytes = await _peek(upstream, length)
         if not first_bytes and plan.length is None:
             raise UpstreamProtocol("The site sent no file, and did not say that it has none.")
-    media_type = decide_media_type(declared, filename, first_bytes)
+    media_type = decide(declared, filename, first_bytes)
     return Resource(upstream, plan, media_type, filename, first_bytes)
 
 
