@@ -1,6 +1,7 @@
 """create_app(): joins the chain, the routes and the session's lifetime; nothing else."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp_jinja2
@@ -14,15 +15,18 @@ from streamproxy.assets import asset_folder
 from streamproxy.errors import SettingsError
 from streamproxy.handlers.health import health
 from streamproxy.handlers.inert import make_inert
+from streamproxy.handlers.install import offline_page, service_worker
 from streamproxy.handlers.login import login, logout, to_page
 from streamproxy.handlers.openapi import openapi
 from streamproxy.handlers.page import add_slash, page, revalidate_static
 from streamproxy.handlers.ready import ready
 from streamproxy.handlers.stream import stream
+from streamproxy.handlers.subtitles import local_subtitles, subtitles
 from streamproxy.handlers.validate import validate
-from streamproxy.keys import CHECKS, CLIENT, SETTINGS, STREAMS
+from streamproxy.keys import CHECKS, CLIENT, CONVERTER, SETTINGS, STREAMS
 from streamproxy.middlewares import default_middlewares
 from streamproxy.middlewares.limit_rate import limit_rate
+from streamproxy.middlewares.mark_requests import add_request_id, mark_requests
 from streamproxy.relay.streams import Streams
 from streamproxy.settings import Settings
 from streamproxy.targets.links import MAX_LINK_LENGTH
@@ -61,12 +65,14 @@ def create_app(
     chain = default_middlewares(settings) if middlewares is None else middlewares
     if is_hosted:
         chain = (*chain, hosted.keep_others_out(settings))
+    chain = (mark_requests(settings.trusted_proxy), *chain)
     app = web.Application(middlewares=chain, handler_args=_server_options(settings))
     app[SETTINGS] = settings
     if is_hosted:
         app.on_startup.append(hosted.prepare)
     app[STREAMS] = Streams()
     app.on_shutdown.append(_end_streams)
+    app.cleanup_ctx.append(_converter)
     app.cleanup_ctx.append(_upstream_client(settings, session))
     counters = [part for part in chain if isinstance(part, limit_rate)]
     app[CHECKS] = tuple(part.check for part in counters)
@@ -110,6 +116,8 @@ def _add_routes(app: web.Application) -> None:
     app.router.add_get("/", page, name="page")
     app.router.add_get("", add_slash, name="slash")
     app.router.add_get("/stream", stream, name="stream")
+    app.router.add_get("/subtitles", subtitles, name="subtitles", allow_head=False)
+    app.router.add_post("/subtitles", local_subtitles, name="local_subtitles")
     app.router.add_get("/api/validate", validate, name="validate")
     for name, handler in {"login": login, "logout": logout}.items():
         form = app.router.add_resource(f"/{name}", name=name)
@@ -118,8 +126,10 @@ def _add_routes(app: web.Application) -> None:
     app.router.add_get("/health", health, name="health")
     app.router.add_get("/ready", ready, name="ready")
     app.router.add_get("/api/openapi.json", openapi, name="openapi")
+    app.router.add_get("/sw.js", service_worker, name="worker")
+    app.router.add_get("/offline", offline_page, name="offline")
     app.router.add_static("/static", asset_folder("static"), name="static")
-    app.on_response_prepare.extend((revalidate_static, make_inert))
+    app.on_response_prepare.extend((revalidate_static, make_inert, add_request_id))
 
 
 def _upstream_client(settings: Settings, lent: ClientSession | None) -> CleanupContext:
@@ -140,6 +150,13 @@ def _upstream_client(settings: Settings, lent: ClientSession | None) -> CleanupC
             await session.close()
 
     return context
+
+
+async def _converter(app: web.Application) -> AsyncIterator[None]:
+    """Hold the thread that converts subtitles, which begins with the first of them."""
+    converter = app[CONVERTER] = ThreadPoolExecutor(1, "streamproxy-subtitles")
+    yield
+    converter.shutdown(wait=False, cancel_futures=True)
 
 
 async def _end_streams(app: web.Application) -> None:

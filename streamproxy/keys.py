@@ -5,6 +5,7 @@ parts inside it. A middleware of one's own uses them too.
 """
 
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 
 from aiohttp import web
 
@@ -26,8 +27,12 @@ STREAMS = web.AppKey("STREAMS", Streams)
 IS_HOSTED = web.AppKey("IS_HOSTED", bool)
 # What /ready asks, at one time: each returns in a word what is not ready, or None.
 CHECKS = web.AppKey("CHECKS", tuple[Check, ...])
+# The thread that converts subtitles, one file after the other.
+CONVERTER = web.AppKey("CONVERTER", Executor)
 SAMPLE_LINK = web.AppKey("SAMPLE_LINK", str)
 
+# What names the request, to its client and in the log. Set by mark_requests.
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 # Who makes the request. Set by verify_signature and authenticate; absent where nobody asks.
 IDENTITY = web.RequestKey("IDENTITY", Identity)
 # The hosts that whoever asks may fetch from. Set by enforce_acl.

@@ -69,14 +69,15 @@ async def test_log_goes_to_the_file_and_to_the_console(tmp_path: Path) -> None:
     log = (tmp_path / "stream.log").read_text()
     assert status == 0
     stamp = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - streamproxy\."
-    end = r"GET /stream of .* status 206, 1048576 bytes, \d+\.\d{3} s, complete$"
+    end = r"GET /stream of .* status 206, 1048576 bytes, \d+\.\d{3} s, complete"
     for expected in (
-        rf"handlers\.stream - INFO - Stream request for: {re.escape(origin)}/film\.mp4$",
-        r"handlers\.stream - INFO - Range request: bytes=0-1048575$",
+        rf"handlers\.stream - INFO - Stream request for: {re.escape(origin)}/film\.mp4",
+        r"handlers\.stream - INFO - Range request: bytes=0-1048575",
         rf"middlewares\.log_access - INFO - {end}",
     ):
-        assert re.search(stamp + expected, log, re.MULTILINE)
-        assert re.search(stamp + expected, err, re.MULTILINE)
+        whole = rf"{stamp}{expected} \[{got.headers['X-Request-Id']}\]$"
+        assert re.search(whole, log, re.MULTILINE)
+        assert re.search(whole, err, re.MULTILINE)
     assert "secret" not in log + err
     assert "Traceback" not in log + err
 
@@ -90,7 +91,7 @@ async def test_log_as_json(tmp_path: Path) -> None:
         _, _, err = await outcome(process)
     entries = [json.loads(line) for line in err.splitlines()]
     assert entries[-1]["logger"] == "streamproxy.middlewares.log_access"
-    assert all({"time", "logger", "level", "message"} <= entry.keys() for entry in entries)
+    assert {"time", "logger", "level", "message", "request_id"} <= entries[-1].keys()
     assert not (tmp_path / "stream.log").exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import streamproxy
 from streamproxy.log_outputs import SharedFile, open_file, pieces
-from streamproxy.logs import JournalFormatter
+from streamproxy.log_formats import JournalFormatter
 
 WRITE = """
 import logging, sys

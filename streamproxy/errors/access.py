@@ -18,6 +18,15 @@ class MissingUrl(RequestError):
     hint = "Give exactly one url parameter: the link of a video, percent-encoded."
 
 
+class UnknownEncoding(RequestError):
+    """The request names an encoding that is not known."""
+
+    status = 400
+    code = "unknown_encoding"
+    title = "Not a known encoding"
+    hint = "Leave the encoding out to have it detected, or give one that is known."
+
+
 class AuthenticationRequired(RequestError):
     """The request does not say, or not rightly, who makes it."""
 

@@ -19,6 +19,7 @@ from streamproxy.keys import (
 from streamproxy.protocol.fields import private_cache_control, security_fields
 from streamproxy.protocol.filenames import content_disposition
 from streamproxy.protocol.heads import read_ask
+from streamproxy.protocol.media_types import name_to_save
 from streamproxy.protocol.slices import is_sliceable
 from streamproxy.relay.body import relay_response
 from streamproxy.relay.outlet import StreamedResponse
@@ -94,6 +95,16 @@ async def _whole(head: web.StreamResponse, body: PlannedBody) -> web.Response:
     return web.Response(status=head.status, headers=fields, body=b"".join(chunks))
 
 
+def _disposition(request: web.Request, resource: Resource) -> str:
+    """Return how the file is to be shown: in place, or with download=1 saved."""
+    # Looked for before the query is taken apart: players do not ask to save.
+    is_asked = "download=" in request.rel_url.raw_query_string
+    if is_asked and request.query.getall("download", []) == ["1"]:
+        name = name_to_save(resource.filename, resource.media_type or "")
+        return content_disposition(name, "attachment")
+    return content_disposition(resource.filename)
+
+
 def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
     """Build the head of the response by hand, from the plan and from nothing else."""
     plan = resource.plan
@@ -102,7 +113,7 @@ def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
         fields = request[RESPONSE_FIELDS] | fields
     if resource.media_type is not None:
         fields["Content-Type"] = resource.media_type
-        fields["Content-Disposition"] = content_disposition(resource.filename)
+        fields["Content-Disposition"] = _disposition(request, resource)
     if IDENTITY in request:
         fields["Cache-Control"] = private_cache_control(fields.get("Cache-Control"))
     response = StreamedResponse(status=plan.status, headers=fields)

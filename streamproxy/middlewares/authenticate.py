@@ -17,9 +17,11 @@ from streamproxy.keys import IDENTITY, SIGN_IN
 
 # The names of the routes that need nobody: they show nothing that is anybody's, or are how
 # somebody comes in.
-_PUBLIC_ROUTES = frozenset({"slash", "static", "health", "ready", "openapi", "login", "logout"})
+_PUBLIC_ROUTES = frozenset(
+    {"slash", "static", "worker", "offline", "health", "ready", "openapi", "login", "logout"}
+)
 # The names of those where a token in the query is exchanged.
-_EXCHANGING_ROUTES = frozenset({"page", "stream", "validate"})
+_EXCHANGING_ROUTES = frozenset({"page", "stream", "validate", "subtitles"})
 
 
 def authenticate(authenticator: Authenticator) -> Middleware:

@@ -12,7 +12,7 @@ from streamproxy.targets.links import Link, parse_link
 from streamproxy.targets.policy import TargetPolicy, check_target
 
 # The names of the routes that fetch a link; the page takes one too, but only shows it.
-_FETCHING_ROUTES = frozenset({"stream", "validate"})
+_FETCHING_ROUTES = frozenset({"stream", "validate", "subtitles"})
 # Characters of a query that is remembered with its link; a few MiB for all of them.
 _MAX_KEPT = 4096
 

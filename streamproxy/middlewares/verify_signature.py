@@ -11,7 +11,7 @@ from streamproxy.errors import InvalidSignature
 from streamproxy.keys import IDENTITY
 from streamproxy.middlewares.parameters import parameters
 
-_FETCHING_ROUTES = frozenset({"stream", "validate"})
+_FETCHING_ROUTES = frozenset({"stream", "validate", "subtitles"})
 
 
 def verify_signature(signer: LinkSigner) -> Middleware:

@@ -147,13 +147,13 @@ def complaints() -> list[str]:
 
 @asynccontextmanager
 async def opened_context(
-    browser: Browser, complaints: list[str], *, expected: str = r"(?!)"
+    browser: Browser, complaints: list[str], *, expected: str = r"(?!)", locale: str = "en-GB"
 ) -> AsyncIterator[BrowserContext]:
     """Open a fresh profile whose console is read: violations of the CSP are said there too.
 
     :param expected: a pattern of what the browser may say; by default nothing.
     """
-    context = await browser.new_context(viewport=WINDOW, locale="en-GB")
+    context = await browser.new_context(viewport=WINDOW, locale=locale)
     context.set_default_timeout(WAIT_MS)
     context.on(
         "console",

@@ -118,6 +118,13 @@ async def neighbouring(profile: BrowserContext) -> AsyncIterator[Neighbour]:
         yield Neighbour(origin, profile)
 
 
+@asynccontextmanager
+async def neighbouring_site() -> AsyncIterator[str]:
+    """Run another site and give its origin, for whoever needs no profile."""
+    async with served(_other_site()) as origin:
+        yield origin.replace("127.0.0.1", "elsewhere.localhost")
+
+
 def _other_site() -> web.Application:
     """Return a site of somebody else: an empty page, a sandboxed one in a frame, redirects."""
 

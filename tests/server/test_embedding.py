@@ -60,7 +60,7 @@ async def test_mounted_proxy_streams(prefix: str) -> None:
         assert (got.status, await got.read()) == (206, CONTENT[5:10])
         async with proxy.client.get(proxy.url(f"{prefix}api/validate", upstream.link())) as answer:
             assert (await answer.json())["valid"] is True
-        async with proxy.client.get(proxy.url(f"{prefix}static/app.css")) as css:
+        async with proxy.client.get(proxy.url(f"{prefix}static/css/base.css")) as css:
             assert (css.status, css.headers["Cache-Control"]) == (200, "no-cache")
 
 
