@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import streamproxy
-from streamproxy.log_outputs import SharedFile, open_file, pieces
 from streamproxy.log_formats import JournalFormatter
+from streamproxy.log_outputs import SharedFile, open_file, pieces
 
 WRITE = """
 import logging, sys
