@@ -66,8 +66,9 @@ class TextFormatter(_Clock):
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines."""
         message = clean_line(_message_of(record))
-        if record.name == _ACCESS or record.levelno > logging.INFO:
-            message = _with_request_id(record, message)
+        request_id = _request_id_of(record)
+        if request_id and (record.name == _ACCESS or record.levelno > logging.INFO):
+            message += f" [{request_id}]"
         line = f"{self.formatTime(record)} - {record.name} - {record.levelname} - {message}"
         if not (record.exc_info or record.stack_info):
             return line
@@ -165,11 +166,6 @@ def _facts_of(record: logging.LogRecord) -> dict[str, object]:
         for name, value in facts.items()
         if value is not None
     }
-
-
-def _with_request_id(record: logging.LogRecord, message: str) -> str:
-    request_id = _request_id_of(record)
-    return f"{message} [{request_id}]" if request_id else message
 
 
 def _request_id_of(record: logging.LogRecord) -> str:

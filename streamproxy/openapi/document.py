@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from streamproxy.errors import ProxyError, UpstreamStatus
-from streamproxy.openapi.operations import OPERATIONS, Answer, ErrorClasses, Operation
+from streamproxy.openapi.model import Answer, ErrorClasses, Operation
+from streamproxy.openapi.operations import OPERATIONS
 from streamproxy.openapi.schemas import (
     FIELDS,
     PARAMETERS,
@@ -75,6 +76,8 @@ def _describe(operation: Operation, method: str) -> Schema:
         found["parameters"] = [
             {"$ref": f"#/components/parameters/{name}"} for name in operation.parameters
         ]
+    if operation.takes_file:
+        found["requestBody"] = {"content": {"application/octet-stream": {}}, "required": True}
     if operation.form is not None:
         schema = {"$ref": f"#/components/schemas/{operation.form}"}
         content = {"application/x-www-form-urlencoded": {"schema": schema}}

@@ -7,12 +7,10 @@ Source: the OpenAPI Specification, version 3.1.1.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from streamproxy import errors
 from streamproxy.errors import ProxyError
-
-ErrorClasses = tuple[type[ProxyError], ...]
+from streamproxy.openapi.model import Answer, ErrorClasses, Operation
 
 # Whoever asks from elsewhere, or by another name, and faults of our own: on any route.
 _ANYWHERE: ErrorClasses = (
@@ -54,43 +52,11 @@ _FETCHING: ErrorClasses = (
     errors.ReadTimeout,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer that is no error of ours.
-
-    :param content: the schema of each media type; none: there is no body.
-    :param fields: names of the response fields worth knowing, of schemas.FIELDS.
-    """
-
-    meaning: str
-    content: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    fields: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """What one method of one route does.
-
-    :param name: of the route; with the method it names the operation.
-    :param parameters: names of schemas.PARAMETERS.
-    :param form: the schema of the form that the request brings.
-    :param is_open: whether it asks nobody who they are.
-    :param has_head: of a GET, whether HEAD answers with its head.
-    """
-
-    path: str
-    name: str
-    summary: str
-    tag: str
-    method: str = "get"
-    description: str = ""
-    parameters: tuple[str, ...] = ()
-    form: str | None = None
-    answers: Mapping[int, Answer]
-    errors: ErrorClasses = _LOCKED
-    is_open: bool = False
-    has_head: bool = True
+_CONVERTING: ErrorClasses = (
+    errors.NotSubtitles,
+    errors.UnsupportedSubtitles,
+    errors.UnknownEncoding,
+)
 
 
 def _json(schema: str) -> dict[str, Mapping[str, object]]:
@@ -100,6 +66,7 @@ def _json(schema: str) -> dict[str, Mapping[str, object]]:
 _TEXT = {"text/plain": {"type": "string"}}
 _HTML = {"text/html": {"type": "string"}}
 _ANY: dict[str, Mapping[str, object]] = {"*/*": {}}
+_WEBVTT = {"text/vtt": {"type": "string"}}
 _CONDITIONS = ("If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since")
 _MEDIA_FIELDS = ("Accept-Ranges", "Content-Length", "ETag", "Last-Modified", "Content-Disposition")
 _TO_PAGE = Answer("The way to the page.", fields=("Location",))
@@ -115,7 +82,7 @@ OPERATIONS = (
         summary="Stream the bytes of a link",
         description="Ranges follow RFC 9110, section 14. After the head is sent there is no error"
         " response any more: a stream that cannot go on is cut, so that the client sees it.",
-        parameters=("url", "sig", "token", "Range", "If-Range", *_CONDITIONS),
+        parameters=("url", "sig", "token", "download", "Range", "If-Range", *_CONDITIONS),
         answers={
             200: Answer("The whole file.", _ANY, _MEDIA_FIELDS),
             206: Answer("A part of the file.", _ANY, ("Content-Range", *_MEDIA_FIELDS)),
@@ -126,13 +93,34 @@ OPERATIONS = (
         errors=(*_FETCHING, errors.NotSliceable),
     ),
     Operation(
+        path="/subtitles",
+        name="subtitles",
+        tag="Streaming",
+        summary="Fetch subtitles, as WebVTT",
+        parameters=("url", "sig", "token", "encoding"),
+        answers={200: Answer("The subtitles.", _WEBVTT), 303: _WITHOUT_TOKEN},
+        errors=(*_FETCHING, *_CONVERTING),
+        has_head=False,
+    ),
+    Operation(
+        path="/subtitles",
+        name="local_subtitles",
+        tag="Streaming",
+        method="post",
+        summary="Convert the subtitles of the body to WebVTT",
+        parameters=("encoding",),
+        takes_file=True,
+        answers={200: Answer("The subtitles.", _WEBVTT)},
+        errors=(*_LOCKED, *_CONVERTING, errors.TooLarge, errors.ShuttingDown),
+    ),
+    Operation(
         path="/api/validate",
         name="validate",
         tag="Streaming",
         summary="Say what is known of a link before it plays",
         description="Looks at the link with one small ranged request. That it does not play is an"
         " answer too, with status 200; another status is for a request that is itself at fault.",
-        parameters=("url", "sig", "token"),
+        parameters=("url", "sig", "token", "tracks"),
         answers={
             200: Answer("What is known of the link, or why it does not play.", _json("Look")),
             303: _WITHOUT_TOKEN,
@@ -151,6 +139,7 @@ OPERATIONS = (
             401: _SIGN_IN,
             429: Answer("The form to sign in, which says to wait.", _HTML, ("Retry-After",)),
         },
+        errors=_LOCKED,
     ),
     Operation(
         path="/login",
@@ -215,6 +204,24 @@ OPERATIONS = (
             412: Answer("The file is not the one that the client has a part of."),
             416: Answer("Nothing of the range exists."),
         },
+        errors=_ANYWHERE,
+        is_open=True,
+    ),
+    Operation(
+        path="/sw.js",
+        name="worker",
+        tag="The page",
+        summary="Serve the service worker of the page",
+        answers={200: Answer("The script.", {"text/javascript": {"type": "string"}})},
+        errors=_ANYWHERE,
+        is_open=True,
+    ),
+    Operation(
+        path="/offline",
+        name="offline",
+        tag="The page",
+        summary="Say that the page's server cannot be reached; the service worker keeps it",
+        answers={200: Answer("A page that says so.", _HTML)},
         errors=_ANYWHERE,
         is_open=True,
     ),

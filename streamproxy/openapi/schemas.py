@@ -35,6 +35,9 @@ PARAMETERS: dict[str, Schema] = {
     "t": _parameter("query", "t", "Seconds at which to begin; the page itself reads it."),
     "sig": _parameter("query", "sig", "The signature of a signed link; it lets in by itself."),
     "token": _parameter("query", "token", "The token of the owner; exchanged for a session."),
+    "download": _parameter("query", "download", "1: as a file to save, not to show."),
+    "tracks": _parameter("query", "tracks", "1: look for the codecs of all tracks, too."),
+    "encoding": _parameter("query", "encoding", "What the file is encoded in, if known."),
     "filename": _parameter("path", "filename", "The file's path.", required=True),
     "Range": _parameter(
         "header", "Range", "The part to send (RFC 9110, section 14.2).", example="bytes=0-1023"
@@ -72,6 +75,7 @@ _FACTS: Schema = {
         "description": "The status that the site answered with.",
     },
     "retryable": {"type": "boolean", "description": "Whether the same may work later."},
+    "request_id": {"type": "string", "description": "What names this request in the log."},
 }
 _REFUSAL: Schema = {
     "valid": {"const": False},
