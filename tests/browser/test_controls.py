@@ -487,7 +487,10 @@ async def test_device_does_not_offer_to_move_in_what_cannot_be_sought(
     assert await viewer.page.evaluate(offered) == ["play", "pause"]
 
 
-async def test_screen_stays_on_only_while_it_plays(viewer: Viewer, upstream: Upstream) -> None:
+async def test_screen_stays_on_only_while_it_plays(
+    trusting_viewer: Viewer, upstream: Upstream
+) -> None:
+    viewer = trusting_viewer  # a Chromium that has a screen to keep on
     await viewer.page.add_init_script(RECORD)
     await play(viewer, upstream)
     await viewer.until("told.locks.filter((lock) => !lock.released).length === 1")
