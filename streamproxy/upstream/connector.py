@@ -81,18 +81,18 @@ class GuardedConnector(CleanConnector):
         if context is None or not CAN_WAIT:
             return await super()._wrap_create_connection(*args, req=req, timeout=timeout, **options)
         server_hostname = options.pop("server_hostname", None)
-        plain, _ = await super()._wrap_create_connection(
-            Unread, req=req, timeout=timeout, **options | {"ssl": None}
-        )
         try:
-            async with asyncio.timeout(timeout.sock_connect):
+            async with asyncio.timeout(timeout.sock_connect):  # for both together
+                plain, _ = await super()._wrap_create_connection(
+                    Unread, req=req, timeout=timeout, **options | {"ssl": None}
+                )
                 transport, protocol = await start_tls(plain, context, server_hostname, args[0])
+        except (ClientError, TimeoutError):
+            raise
         except ssl.CertificateError as exc:
             raise ClientConnectorCertificateError(req.connection_key, exc) from exc
         except ssl.SSLError as exc:
             raise ClientConnectorSSLError(req.connection_key, exc) from exc
-        except TimeoutError:
-            raise
         except OSError as exc:
             raise ClientConnectorError(req.connection_key, exc) from exc
         return transport, cast("ResponseHandler", protocol)

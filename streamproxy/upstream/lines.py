@@ -93,7 +93,6 @@ class Line(asyncio.Protocol):
         self._lines = lines
         self._loop = lines.loop
         self._timeouts = lines.timeouts
-        self._on_timeout = self._end_late
         self._protocol = protocol
         self._transport = transport
         self._waiter: asyncio.Future[SmallResponse | None] | None = None
@@ -120,7 +119,7 @@ class Line(asyncio.Protocol):
         self._is_asked = True
         self._transport.write(head)
         if self._timeouts is not None:
-            self._timeouts.start(self._on_timeout)
+            self._timeouts.start(self._end_late)
         return await self.wait()
 
     def wait(self) -> "asyncio.Future[SmallResponse | None]":
@@ -163,9 +162,9 @@ class Line(asyncio.Protocol):
         self._response = response if response.left else None
         if self._timeouts is not None:
             if response.left:
-                self._timeouts.restart(self._on_timeout)
+                self._timeouts.start(self._end_late)
             else:
-                self._timeouts.stop(self._on_timeout)
+                self._timeouts.stop(self._end_late)
         if surplus > 0:
             self.close()
         elif not response.left:
@@ -176,7 +175,7 @@ class Line(asyncio.Protocol):
         """Leave the response to aiohttp's protocol."""
         self._is_asked = False
         if self._timeouts is not None:
-            self._timeouts.stop(self._on_timeout)
+            self._timeouts.stop(self._end_late)
         self._transport.set_protocol(self._protocol)
         self._lines.prepare(self._protocol)
         self._wake(None)
@@ -204,7 +203,7 @@ class Line(asyncio.Protocol):
 
     def _end(self, error: Exception) -> None:
         if self._timeouts is not None:
-            self._timeouts.stop(self._on_timeout)
+            self._timeouts.stop(self._end_late)
         if self._response is not None:
             self._response.error = error
         if self._waiter is not None and not self._waiter.done():
@@ -222,7 +221,7 @@ class Line(asyncio.Protocol):
         """Close the connection; nothing is waited for on it any more."""
         self._is_asked, self._response = False, None
         if self._timeouts is not None:
-            self._timeouts.stop(self._on_timeout)
+            self._timeouts.stop(self._end_late)
         self.connection.close()
 
 
