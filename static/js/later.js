@@ -74,9 +74,11 @@ function bindShare(player, opened) {
 	const hands = navigator.share && matchMedia("(pointer: coarse)").matches;
 	const label = byId("share-label");
 	label.textContent = t(hands ? "share.hand" : "share.copy");
-	on(player.video, "timeupdate seeked", () => {
+	const tell = () => {
 		byId("share-at").textContent = t("share.at", { clock: formatClock(player.position) });
 		byId("share-with").hidden = !player.seekable;
-	});
+	};
+	on(player.video, "loadedmetadata timeupdate seeked", tell);
+	tell();
 	on(byId("share"), "click", () => using("share", ({ share }) => share(player, opened().link, hands)));
 }

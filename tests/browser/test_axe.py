@@ -163,7 +163,7 @@ async def test_no_violation(page: Page, proxy: str, upstream: Upstream, state: s
 
 
 async def test_no_violation_where_people_sign_in(page: Page) -> None:
-    async with guarded(access_token="the-right-token") as gate:
+    async with guarded(access_token="the-right-token", readers=page.context) as gate:
         await page.goto(gate.address)
         await sees_no_violation(page)
         await page.goto(f"{gate.address}?token=the-wrong-token")
@@ -172,7 +172,7 @@ async def test_no_violation_where_people_sign_in(page: Page) -> None:
 
 
 async def test_no_violation_in_what_other_sites_filled_in(page: Page, upstream: Upstream) -> None:
-    async with guarded() as gate:
+    async with guarded(readers=page.context) as gate:
         await page.goto(gate.address)
         address = gate.route("", upstream.link(CLIP)).replace("127.0.0.1", "localhost", 1)
         await page.evaluate("(address) => { location = address; }", address)
@@ -187,7 +187,7 @@ async def test_no_violation_without_javascript(page: Page, upstream: Upstream) -
         text = re.sub(r"</?noscript>|<script .*?</script>", "", await answer.text())
         await route.fulfill(response=answer, body=text)
 
-    async with guarded() as gate:
+    async with guarded(readers=page.context) as gate:
         address = gate.route("", upstream.link(CLIP))
         await page.route(address, unwrapped)
         await page.goto(address)
