@@ -5,6 +5,7 @@ from streamproxy.app import create_app
 from streamproxy.errors import (
     AuthenticationRequired,
     BlockedTarget,
+    ClosedToOthers,
     ConnectionRefused,
     ConnectTimeout,
     DnsFailure,
@@ -15,6 +16,7 @@ from streamproxy.errors import (
     Misdirected,
     MissingUrl,
     NotMedia,
+    NotSliceable,
     ProxyError,
     RangeNotSatisfiable,
     RateLimited,
@@ -39,6 +41,7 @@ from streamproxy.version import __version__
 __all__ = (
     "AuthenticationRequired",
     "BlockedTarget",
+    "ClosedToOthers",
     "ConnectTimeout",
     "ConnectionRefused",
     "DnsFailure",
@@ -49,6 +52,7 @@ __all__ = (
     "Misdirected",
     "MissingUrl",
     "NotMedia",
+    "NotSliceable",
     "ProxyError",
     "RangeNotSatisfiable",
     "RateLimited",

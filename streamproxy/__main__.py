@@ -7,26 +7,29 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import Field, fields, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
+from functools import partial
 
-from streamproxy.access.lock import Lock
+from aiohttp import web
+
+from streamproxy.access.lock import Lock, warn_of_short_token
 from streamproxy.access.sites import is_loopback
 from streamproxy.app import create_app
-from streamproxy.commands import COMMANDS, Parser
+from streamproxy.arguments import Parser, add_settings
+from streamproxy.commands import COMMANDS
 from streamproxy.demo import Demo
 from streamproxy.errors import SettingsError
-from streamproxy.logs import configure_logging
-from streamproxy.server import listen, raise_descriptor_limit, serve
+from streamproxy.logs import collect_little, configure_logging
+from streamproxy.notify import Notifier, inherited_sockets
+from streamproxy.process import prepare_process
+from streamproxy.server import listen, serve
 from streamproxy.settings import ENVIRONMENT_PREFIX, Settings
 from streamproxy.version import __version__
+from streamproxy.workers import Supervisor, count_workers
 
 logger = logging.getLogger(__name__)
-
-# Characters; a shorter token can be tried out in the time that attempts are slowed to.
-_LONG_TOKEN = 16
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -45,32 +48,8 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="serve a sample video from a second loopback port, and permit just that origin",
     )
-    for setting in fields(Settings):
-        action = "append" if isinstance(setting.default, tuple) else "store"
-        options: dict[str, Any] = {"action": action, "metavar": setting.metadata["metavar"]}
-        if isinstance(setting.default, bool):
-            options = {"action": argparse.BooleanOptionalAction}
-        parser.add_argument(
-            f"--{setting.name.replace('_', '-')}",
-            dest=setting.name,
-            default=argparse.SUPPRESS,
-            help=f"{setting.metadata['meaning']} (default: {_shown_default(setting)})",
-            **options,
-        )
+    add_settings(parser)
     return parser
-
-
-def _shown_default(setting: Field[Any]) -> str:
-    default: Any = setting.default
-    if isinstance(default, tuple):
-        return "none"
-    if isinstance(default, bool):
-        return "yes" if default else "no"
-    if setting.metadata["metavar"] != "SIZE":
-        return str(default)
-    units = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
-    unit = next(name for name, factor in units.items() if default % factor == 0)
-    return f"{default // units[unit]}{unit}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,28 +58,61 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv and argv[0] in COMMANDS:
         return COMMANDS[argv[0]](argv[1:])
     arguments = vars(make_parser().parse_args(argv))
-    demo = Demo() if arguments.pop("demo") else None
+    is_demo = arguments.pop("demo")
     with ExitStack() as stack:
+        notifier = stack.enter_context(closing(Notifier.from_environment()))
+        demo = stack.enter_context(closing(Demo())) if is_demo else None
         try:
             settings = Settings.from_environment(os.environ, **arguments)
-            configure_logging(settings)
-            sockets = _listen(settings)
+            number = count_workers(settings)
+            collect_little()
+            configure_logging(settings, in_thread=number == 1)
+            sockets = inherited_sockets() or _listen(settings)
             for bound in sockets:
                 stack.enter_context(bound)
             settings, token = _lock(settings, sockets)
-            app = create_app(demo.permit(settings) if demo else settings)
+            settings = demo.permit(settings) if demo else settings
+            make_app = partial(_make_app, settings, demo)
+            app = make_app()
         except SettingsError as exc:
             print(f"streamproxy: {exc}", file=sys.stderr)
             return 2
         except _CannotListen as exc:
             print(f"streamproxy: {exc}", file=sys.stderr)
             return 1
-        _keep_heap()
-        if demo:
-            demo.attach(app)
-        raise_descriptor_limit(settings)
+        prepare_process(settings)
+        announce = partial(_announce, sockets[0], token)
+        if number > 1:
+            work = partial(_work, settings, make_app, sockets)
+            grace_s = settings.shutdown_grace
+            return Supervisor(number, work, notifier, on_ready=announce, grace_s=grace_s).run()
         with suppress(KeyboardInterrupt):
-            asyncio.run(serve(app, sockets, lambda: _announce(sockets[0], token)))
+            asyncio.run(serve(app, sockets, announce, notifier))
+    return 0
+
+
+def _make_app(settings: Settings, demo: Demo | None) -> web.Application:
+    """Return the application anew, which reads the files of the settings."""
+    app = create_app(settings)
+    if demo:
+        demo.attach(app)
+    return app
+
+
+def _work(
+    settings: Settings,
+    make_app: Callable[[], web.Application],
+    sockets: Sequence[socket.socket],
+    parent: Notifier,
+) -> int:
+    """Serve as one of several processes; return the exit status."""
+    configure_logging(settings)
+    try:
+        app = make_app()
+    except SettingsError as exc:  # a file has changed since the parent looked
+        logger.error("%s", exc)  # noqa: TRY400  # the owner's mistake, said in a line
+        return 2
+    asyncio.run(serve(app, sockets, lambda: None, parent))
     return 0
 
 
@@ -123,11 +135,10 @@ def _lock(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[Setting
 
     :raises SettingsError: as Lock.from_settings.
     """
-    is_local = all(is_loopback(bound.getsockname()[0]) for bound in sockets)
+    is_local = all(_is_local(bound.getsockname()) for bound in sockets)
     lock = Lock.from_settings(settings)
     if not lock.is_open or is_local or not settings.auth:
-        if 0 < len(settings.access_token) < _LONG_TOKEN:
-            logger.warning("access_token: shorter than %d characters: easy to guess", _LONG_TOKEN)
+        warn_of_short_token(settings)
         if lock.is_open and not is_local:
             logger.warning("auth: everybody who can connect may use this proxy (--no-auth)")
         elif lock.is_open and settings.auth and (settings.trusted_proxy or settings.server_name):
@@ -140,13 +151,9 @@ def _lock(settings: Settings, sockets: Sequence[socket.socket]) -> tuple[Setting
     return replace(settings, access_token=token), token
 
 
-def _keep_heap() -> None:
-    """Keep the C library from giving memory back, and asking for it again, with each chunk.
-
-    Freeing one large block raises glibc's thresholds for that (mallopt(3), M_MMAP_THRESHOLD).
-    Measured: 79 page faults per GiB streamed instead of up to 196,000, a quarter of the CPU.
-    """
-    bytes(16 * 2**20)
+def _is_local(sockname: object) -> bool:
+    """Tell whether a socket can be reached from this machine alone: loopback, or a Unix one."""
+    return is_loopback(sockname[0]) if isinstance(sockname, tuple) else True
 
 
 def _announce(bound: socket.socket, token: str) -> None:
@@ -154,6 +161,9 @@ def _announce(bound: socket.socket, token: str) -> None:
 
     The token is printed and not logged: what is printed can be seen by whoever started it.
     """
+    if isinstance(bound.getsockname(), str | bytes):
+        print(f"streamproxy {__version__}: listens on a Unix socket", flush=True)
+        return
     host, port = bound.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # shown, not bound
     address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -1,29 +1,26 @@
-"""The commands beside the server: ``streamproxy sign`` and ``streamproxy hash-password``."""
+"""The commands beside the server: ``streamproxy sign``, ``hash-password``, and all others."""
 
 import argparse
 import os
 import sys
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from getpass import getpass
-from typing import NoReturn
+from http.client import HTTPException
 
 from streamproxy.access.passwords import hash_password, is_user_name
 from streamproxy.access.signing import sign_url
+from streamproxy.arguments import Parser
+from streamproxy.diagnosis import check, print_config
 from streamproxy.errors import ProxyError, SettingsError
 from streamproxy.options import parse_duration
 from streamproxy.settings import ENVIRONMENT_PREFIX, Settings
 from streamproxy.targets.links import parse_link
 
 _MAX_TTL = 366 * 86400  # seconds; a link for longer is a password that cannot be changed
+_HEALTH_TIMEOUT = 5.0  # seconds
+_MAX_ANSWER = 4096  # bytes of it that are shown
 _KEY_VARIABLE = f"{ENVIRONMENT_PREFIX}SIGNING_KEY"
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that ends with one line, as for a bad value, rather than with the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2."""
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
 class _Refused(Exception):
@@ -128,7 +125,43 @@ def _ask_password() -> str:
     return password
 
 
+def check_health(argv: Sequence[str]) -> int:
+    """Ask a server whether it serves; return 0 if it does, and 1 if not."""
+    parser = Parser(
+        prog="streamproxy health",
+        description="Ask a server whether it takes streams, for whoever supervises it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "url", metavar="URL", nargs="?", help="address of the server (default: as the settings say)"
+    )
+    given = parser.parse_args(argv).url
+    try:
+        url = _own_address(os.environ) if given is None else given.rstrip("/")
+        request = urllib.request.Request(f"{url}/health")  # noqa: S310  # the owner's own address
+        # No proxy of the environment: it is asked whether this very server answers.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=_HEALTH_TIMEOUT) as answer:
+            print(answer.read(_MAX_ANSWER).decode("utf-8", "replace"))
+    except SettingsError as exc:
+        print(f"{parser.prog}: {exc}", file=sys.stderr)
+        return 2
+    except (OSError, ValueError, HTTPException) as exc:
+        print(f"{parser.prog}: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _own_address(environment: Mapping[str, str]) -> str:
+    settings = Settings.from_environment(environment)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sign": sign,
     "hash-password": print_hash,
+    "health": check_health,
+    "check": check,
+    "config": print_config,
 }

@@ -37,6 +37,10 @@ class Demo:
         app[SAMPLE_LINK] = self.link
         app.cleanup_ctx.append(self._serve)
 
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.close()
+
     async def _serve(self, _app: web.Application) -> AsyncIterator[None]:
         site_app = web.Application()
         site_app.router.add_get(f"/{_NAME}", _sample)

@@ -4,6 +4,8 @@ On the application: what is shared. On the request: what one part of the chain t
 parts inside it. A middleware of one's own uses them too.
 """
 
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -20,11 +22,19 @@ from streamproxy.upstream.client import UpstreamClient
 if TYPE_CHECKING:
     from streamproxy.relay.metrics import Metrics  # which an extra is needed for
 
+Check = Callable[[], Awaitable[str | None]]
+
 SETTINGS = web.AppKey("SETTINGS", Settings)
 CLIENT = web.AppKey("CLIENT", UpstreamClient)
 STREAMS = web.AppKey("STREAMS", Streams)
 # What is counted. Absent where nothing is.
 METRICS: web.AppKey["Metrics"] = web.AppKey("METRICS")
+# Whether gunicorn runs the application, and nothing but it. Set by hosted.
+IS_HOSTED = web.AppKey("IS_HOSTED", bool)
+# What /ready asks, at one time: each returns in a word what is not ready, or None.
+CHECKS = web.AppKey("CHECKS", tuple[Check, ...])
+# The thread that converts subtitles, one file after the other.
+CONVERTER = web.AppKey("CONVERTER", Executor)
 SAMPLE_LINK = web.AppKey("SAMPLE_LINK", str)
 
 # What names the request, to its client and in the log. Set by mark_requests.

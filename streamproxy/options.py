@@ -179,7 +179,7 @@ def switch(default: bool, meaning: str) -> Any:  # as the other kinds
     )
 
 
-def choice(default: str, meaning: str, *, values: tuple[str, ...], fold: Any) -> Any:
+def choice(default: str, meaning: str, values: tuple[str, ...], fold: Any) -> Any:
     """Declare a choice of words; *fold* gives text the case that they have."""
     return setting(
         default,

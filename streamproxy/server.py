@@ -1,32 +1,22 @@
 """Run the application: listen, serve, and come to an orderly end."""
 
 import asyncio
-import logging
 import signal
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from aiohttp import web
 
 from streamproxy.keys import CLIENT, SETTINGS, STREAMS
-from streamproxy.settings import Settings
-from streamproxy.targets.links import MAX_LINK_LENGTH
+from streamproxy.notify import ABORT, ALIVE, READY, RETIRE, STOPPING, Notifier
+from streamproxy.relay.streams import Streams
 
-if sys.platform != "win32":  # which has no such limit
-    import resource
-
-logger = logging.getLogger(__name__)
-
-# A link inside ?url= is percent-encoded, and then has up to three times its length.
-_MAX_LINE_SIZE = 4 * MAX_LINK_LENGTH
-_MAX_FIELD_SIZE = 64 * 1024
 # Connections that wait to be accepted. asyncio also takes it for how many to accept in one
 # go, and CPython 3.11 logs that many errors when descriptors run out.
 _BACKLOG = 256
-# Descriptors beside those of streams: listening, logging, idle connections, name look-ups.
-_SPARE_DESCRIPTORS = 256
+# Seconds beyond shutdown_grace within which all that is left of the end is done.
+END_TIME = 5.0
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -47,30 +37,11 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def raise_descriptor_limit(settings: Settings) -> None:
-    """Let the process open as many descriptors as its streams need, or say that it cannot."""
-    if sys.platform == "win32":
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = 2 * settings.max_streams + _SPARE_DESCRIPTORS if settings.max_streams else hard
-    # Moving bytes within the kernel takes four more; where they are short, bytes are copied.
-    wanted = needed + 4 * settings.max_streams if settings.splice else needed
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < needed:
-        logger.warning(
-            "max_streams: %d streams need %d descriptors, but the system allows %d: "
-            "raise the limit (ulimit -n), or lower max_streams",
-            settings.max_streams,
-            needed,
-            allowed,
-        )
-
-
 async def serve(
-    app: web.Application, sockets: Sequence[socket.socket], on_ready: Callable[[], None]
+    app: web.Application,
+    sockets: Sequence[socket.socket],
+    on_ready: Callable[[], None],
+    notifier: Notifier,
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM, then let its streams finish.
 
@@ -78,34 +49,79 @@ async def serve(
     or at a second signal, they are aborted.
 
     :param on_ready: called once, when connections are accepted.
+    :param notifier: is told how it goes; when its other side closes, so do we.
     """
     settings, streams = app[SETTINGS], app[STREAMS]
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        keepalive_timeout=settings.header_timeout,
-        shutdown_timeout=1.0,  # by then all streams have ended
-        max_line_size=_MAX_LINE_SIZE,
-        max_field_size=_MAX_FIELD_SIZE,
-    )
+    runner = web.AppRunner(app, shutdown_timeout=1.0)  # by then all streams have ended
     await runner.setup()
     try:
         for bound in sockets:
             app[CLIENT].own.add(bound.getsockname())
             await web.SockSite(runner, bound, backlog=_BACKLOG).start()
-        stop = asyncio.Event()
-
-        def end() -> None:
-            if stop.is_set():
-                streams.abort()
-            stop.set()
-
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends it instead
-                loop.add_signal_handler(number, end)
+        stop = _Stop(streams, notifier)
         on_ready()
+        notifier.tell(READY)
+        signs_of_life = asyncio.create_task(_give_signs_of_life(streams, notifier))
         await stop.wait()
+        end_us = round((settings.shutdown_grace + END_TIME) * 1e6)
+        notifier.tell(STOPPING, f"EXTEND_TIMEOUT_USEC={end_us}")
+        if stop.is_replaced:
+            await _leave_to_others(runner)
         await streams.drain(settings.shutdown_grace)
+        signs_of_life.cancel()
     finally:
         await runner.cleanup()
+
+
+async def _leave_to_others(runner: web.AppRunner) -> None:
+    """Accept nothing more, and let go of connections on which nothing runs."""
+    for site in list(runner.sites):
+        await site.stop()
+    if runner.server is not None:
+        runner.server.pre_shutdown()
+
+
+class _Stop:
+    """Waits for the first signal to stop; the second ends all streams at once.
+
+    A worker may get one signal twice, from its parent and from the terminal or systemd: it
+    ends its streams at once when its parent says so.
+    """
+
+    def __init__(self, streams: Streams, notifier: Notifier) -> None:
+        self.is_replaced = False
+        self._event = asyncio.Event()
+        self._streams = streams
+        self._lifeline = notifier.lifeline
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends it instead
+                self._loop.add_signal_handler(number, self._end)
+        if self._lifeline is not None:
+            self._loop.add_reader(self._lifeline, self._listen_to_parent, self._lifeline)
+
+    async def wait(self) -> None:
+        """Wait until it is time to stop."""
+        await self._event.wait()
+
+    def _end(self) -> None:
+        if self._event.is_set() and self._lifeline is None:
+            self._streams.abort()
+        self._event.set()
+
+    def _listen_to_parent(self, connection: socket.socket) -> None:
+        word = connection.recv(16)
+        if word == ABORT:
+            self._streams.abort()
+        elif word == RETIRE:
+            self.is_replaced = True
+        else:  # it has died
+            self._loop.remove_reader(connection)
+        self._event.set()
+
+
+async def _give_signs_of_life(streams: Streams, notifier: Notifier) -> None:
+    """Say now and then that the loop goes round, which a loop that hangs cannot."""
+    while True:
+        notifier.tell(ALIVE, f"STATUS={len(streams)} streams")
+        await asyncio.sleep(notifier.interval_s)

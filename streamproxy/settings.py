@@ -54,6 +54,8 @@ class Settings:
     )
     # Where the first README of this project said it would be.
     port: int = count(5000, "port to listen on; 0: any free one", metavar="PORT", high=65535)
+    # One process fills one CPU, and a thousand viewers with it.
+    workers: int = count(1, "processes that serve; 0: as many as CPUs", metavar="NUMBER", high=512)
     # Measured: cheaper per byte than 64 KiB, and than 1 MiB, which leaves the CPU's cache.
     chunk_size: int = size(
         256 * 1024,
@@ -253,11 +255,11 @@ class Settings:
     log_level: str = choice(
         "INFO",
         "least severe level to log",
-        values=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
-        fold=str.upper,
+        ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        str.upper,
     )
-    # People read it first; machines ask for json.
-    log_format: str = choice("text", "form of a log line", values=("text", "json"), fold=str.lower)
+    # People read it first; machines ask for json, and systemd's journal knows the time itself.
+    log_format: str = choice("text", "form of a log line", ("text", "json", "journal"), str.lower)
 
     def __post_init__(self) -> None:
         for declared in fields(self):

@@ -1,13 +1,18 @@
 """Fixtures that all server tests share."""
 
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+import trustme
 from proxies import Proxy, StartProxy, serve
+from upstreams import secured
 
 from streamproxy import Settings, create_app
+from streamproxy.targets.policy import TargetPolicy
+from streamproxy.upstream.connector import open_session
 
 
 @pytest.fixture(params=[False, True], ids=["no-cancellation", "cancellation"])
@@ -18,21 +23,35 @@ def handler_cancellation(request: pytest.FixtureRequest) -> bool:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what is about networks that fail both ways: bytes copied, and spliced."""
-    if "resilience" in metafunc.definition.path.parts and "splice" in metafunc.fixturenames:
-        metafunc.parametrize("splice", [False, True], ids=["copy", "splice"], indirect=True)
+    """Run what is about networks that fail in every way that bytes are relayed."""
+    if "resilience" in metafunc.definition.path.parts and "way" in metafunc.fixturenames:
+        metafunc.parametrize("way", ["copy", "splice", "tls"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Return who has signed the certificates of the upstreams."""
+    return trustme.CA()
 
 
 @pytest.fixture
-def splice(request: pytest.FixtureRequest) -> bool:
-    """Whether the proxies of a test may move bytes within the kernel."""
-    mode: bool = getattr(request, "param", True)
-    return mode
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """How the proxies of a test relay: bytes are copied, spliced, or come over TLS."""
+    name: str = getattr(request, "param", "splice")
+    if name != "tls":
+        yield name
+        return
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    request.getfixturevalue("authority").issue_cert("127.0.0.1").configure_cert(context)
+    with secured(context):
+        yield name
 
 
 @pytest.fixture
-async def start_proxy(splice: bool) -> AsyncIterator[StartProxy]:
+async def start_proxy(way: str, authority: trustme.CA) -> AsyncIterator[StartProxy]:
     """Return a function that starts a proxy which may reach loopback."""
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
     async with AsyncExitStack() as stack:
 
         async def start(
@@ -41,9 +60,15 @@ async def start_proxy(splice: bool) -> AsyncIterator[StartProxy]:
             app_options: dict[str, Any] | None = None,
             **settings: Any,
         ) -> Proxy:
-            chosen: dict[str, Any] = {"allow_network": "127.0.0.0/8", "splice": splice}
+            chosen: dict[str, Any] = {"allow_network": "127.0.0.0/8", "splice": way != "copy"}
             chosen |= {"read_timeout": 2, "connect_timeout": 2}
-            app = create_app(Settings.parse(**(chosen | settings)), **(app_options or {}))
+            made = Settings.parse(**(chosen | settings))
+            options = dict(app_options or {})
+            if way == "tls":
+                policy = TargetPolicy.from_settings(made)
+                session = open_session(made, policy, tls=trusting)
+                options["session"] = await stack.enter_async_context(session)
+            app = create_app(made, **options)
             return await serve(app, stack, handler_cancellation=handler_cancellation)
 
         yield start

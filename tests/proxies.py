@@ -77,6 +77,7 @@ async def code_of(proxy: Proxy, link: str, byte_range: str | None = None) -> tup
     problem = await got.json(content_type="application/problem+json")
     assert set(problem) == {
         *("type", "title", "status", "detail", "code", "hint", "upstream_status", "retryable"),
+        "request_id",
     }
     assert problem["status"] == got.status
     return got.status, problem["code"]

@@ -69,14 +69,16 @@ async def test_log_goes_to_the_file_and_to_the_console(tmp_path: Path) -> None:
     log = (tmp_path / "stream.log").read_text()
     assert status == 0
     stamp = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - streamproxy\."
-    end = r"GET /stream of .* status 206, 1048576 bytes, \d+\.\d{3} s, complete$"
+    end = r"GET /stream of .* status 206, 1048576 bytes, \d+\.\d{3} s, complete"
+    named = rf" \[{got.headers['X-Request-Id']}\]"
     for expected in (
-        rf"handlers\.stream - INFO - Stream request for: {re.escape(origin)}/film\.mp4$",
-        r"handlers\.stream - INFO - Range request: bytes=0-1048575$",
-        rf"middlewares\.log_access - INFO - {end}",
+        rf"handlers\.stream - INFO - Stream request for: {re.escape(origin)}/film\.mp4",
+        r"handlers\.stream - INFO - Range request: bytes=0-1048575",
+        rf"middlewares\.log_access - INFO - {end}{named}",
     ):
-        assert re.search(stamp + expected, log, re.MULTILINE)
-        assert re.search(stamp + expected, err, re.MULTILINE)
+        whole = rf"{stamp}{expected}$"
+        assert re.search(whole, log, re.MULTILINE)
+        assert re.search(whole, err, re.MULTILINE)
     assert "secret" not in log + err
     assert "Traceback" not in log + err
 
@@ -90,8 +92,43 @@ async def test_log_as_json(tmp_path: Path) -> None:
         _, _, err = await outcome(process)
     entries = [json.loads(line) for line in err.splitlines()]
     assert entries[-1]["logger"] == "streamproxy.middlewares.log_access"
-    assert set(entries[-1]) == {"time", "logger", "level", "message"}
+    assert {"time", "logger", "level", "message", "request_id"} <= entries[-1].keys()
     assert not (tmp_path / "stream.log").exists()
+
+
+async def test_json_says_by_name_what_became_of_a_request(tmp_path: Path) -> None:
+    arguments = ("--log-format", "json", "--log-file", "-", "--allow-network", "127.0.0.0/8")
+    async with (
+        raw_upstream(Honest()) as upstream,
+        running(*arguments, cwd=tmp_path) as (process, address),
+    ):
+        async with ClientSession() as client:
+            for place in ("/film.mp4?token=secret", "/page.html"):
+                link = quote(upstream.link(place), safe="")
+                async with client.get(f"{address}stream?url={link}") as got:
+                    await got.read()
+            async with client.get(f"{address}stream?url=ftp%3A%2F%2Fx%2F") as got:
+                assert got.status == 400
+        process.terminate()
+        _, _, err = await outcome(process)
+    entries = [json.loads(line) for line in err.splitlines()]
+    first, _, last = (entry for entry in entries if "status" in entry)
+    assert first.pop("seconds") >= 0
+    told = {"client", "method", "path", "host", "status", "bytes", "outcome", "relay", "resumes"}
+    assert {name: first[name] for name in told} == {
+        "client": "127.0.0.1",
+        "method": "GET",
+        "path": "/stream",
+        "host": "127.0.0.1",
+        "status": 200,
+        "bytes": len(CONTENT),
+        "outcome": "complete",
+        "relay": first["relay"],
+        "resumes": 0,
+    }
+    assert (last["status"], last["code"]) == (400, "unsupported_scheme")
+    assert "host" not in last
+    assert "secret" not in err
 
 
 @pytest.mark.parametrize(

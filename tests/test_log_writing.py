@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 
-from streamproxy.logs import GatheringHandler, TextFormatter
+from streamproxy.log_formats import TextFormatter
+from streamproxy.logs import GatheringHandler
 
 
 class Output(logging.Handler):

@@ -11,7 +11,7 @@ import pytest
 from aiohttp.http_exceptions import BadStatusLine
 from program import outcome, running
 
-from streamproxy.logs import JsonFormatter, TextFormatter, clean_line, hide_requests
+from streamproxy.log_formats import JsonFormatter, TextFormatter, clean_line, hide_requests
 
 SECRET = "s3cret-t0ken"
 

@@ -13,6 +13,7 @@ from streamproxy.settings import Settings
 DEFAULTS: dict[str, Any] = {
     "host": "127.0.0.1",
     "port": 5000,
+    "workers": 1,
     "chunk_size": 256 * 1024,
     "splice": True,
     "connect_timeout": 5.0,
@@ -58,6 +59,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("port", "0", 0),
     ("port", "65535", 65535),
     ("port", 8080, 8080),
+    ("workers", "0", 0),
+    ("workers", "4", 4),
     ("chunk_size", "4KiB", 4096),
     ("chunk_size", "16MiB", 2**24),
     ("chunk_size", 65536, 65536),
@@ -113,6 +116,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("log_file", "-", "-"),
     ("log_level", "debug", "DEBUG"),
     ("log_format", "JSON", "json"),
+    ("log_format", "journal", "journal"),
 ]
 PROXIES = "a URL such as http://proxy.example:3128 or socks5://proxy.example:1080"
 BAD: list[tuple[str, Any, Any]] = [
@@ -126,6 +130,8 @@ BAD: list[tuple[str, Any, Any]] = [
     ("read_timeout", "1_0", "a number of seconds above 0, at most 86400"),
     ("port", "http", "a whole number from 0 to 65535"),
     ("port", 80.0, "a whole number from 0 to 65535"),
+    ("workers", "two", "a whole number from 0 to 512"),
+    ("workers", "513", "a whole number from 0 to 512"),
     ("chunk_size", "4095", "a size from 4KiB to 16MiB"),
     ("chunk_size", "16777217", "a size from 4KiB to 16MiB"),
     ("chunk_size", "big", "a size from 4KiB to 16MiB"),
@@ -182,7 +188,7 @@ BAD: list[tuple[str, Any, Any]] = [
     ("metrics_token", "0123456789 bcdef", "at least 16 of letters, digits and -._~+/="),
     ("log_file", "", "a path, or -"),
     ("log_level", "LOUD", "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
-    ("log_format", "xml", "one of text, json"),
+    ("log_format", "xml", "one of text, json, journal"),
 ]
 
 
@@ -334,6 +340,7 @@ def test_every_setting_can_stand_in_the_environment() -> None:
     values = {
         "HOST": "::1",
         "PORT": "1",
+        "WORKERS": "4",
         "CHUNK_SIZE": "4KiB",
         "SPLICE": "false",
         "CONNECT_TIMEOUT": "1",

@@ -74,14 +74,14 @@ async def test_one_can_stop_another_that_is_due_with_it() -> None:
     assert list(calls.came) == ["third"]
 
 
-async def test_restarted_one_has_all_of_its_time_again() -> None:
+async def test_one_that_is_started_anew_has_all_of_its_time_again() -> None:
     calls, timeouts = Calls(), Timeouts(asyncio.get_running_loop(), 0.2)
     restarted = calls.named("restarted")
 
     timeouts.start(restarted)
     timeouts.start(calls.named("other"))
     await asyncio.sleep(0.1)
-    timeouts.restart(restarted)
+    timeouts.start(restarted)
     await calls.until("restarted")
 
     assert list(calls.came) == ["other", "restarted"]
@@ -110,10 +110,14 @@ async def test_limit_ends_its_body_with_a_timeout() -> None:
 
 
 async def test_limit_leaves_what_ends_in_time() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+
     with time_limit(asyncio.get_running_loop(), 0.05):
         await asyncio.sleep(0)
+    await asyncio.sleep(0.15)  # beyond the limit
 
-    await asyncio.sleep(0.1)
+    assert task.cancelling() == 0
 
 
 async def test_cancellation_from_elsewhere_passes_a_limit() -> None:

@@ -3,9 +3,10 @@
 import asyncio
 import re
 import socket
+import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB in which every position can be told by its bytes
@@ -46,6 +47,10 @@ class Exchange:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
+    def cut(self) -> None:
+        """End the connection in order as TCP sees it, but over TLS unannounced."""
+        self.writer.transport.abort()
+
 
 Answer = Callable[[Exchange], Awaitable[None]]
 
@@ -66,7 +71,8 @@ class RawUpstream:
 
     def link(self, target: str = "/film.mp4") -> str:
         """Return the link of *target* on this server."""
-        return f"http://127.0.0.1:{self.port}{target}"
+        scheme = "http" if _security.context is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}{target}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -85,12 +91,32 @@ class RawUpstream:
             writer.close()
 
 
+@dataclass
+class _Security:
+    """What the upstreams of a test have: TLS by this context, or none."""
+
+    context: ssl.SSLContext | None = None
+
+
+_security = _Security()
+
+
+@contextmanager
+def secured(context: ssl.SSLContext) -> Iterator[None]:
+    """Let all raw upstreams speak TLS, for the time of the context."""
+    _security.context = context
+    try:
+        yield
+    finally:
+        _security.context = None
+
+
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 
 
 @asynccontextmanager
-async def listening(serve: Serve, host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """Run *serve* for each connection to a free port of *host*, and yield the port."""
+async def listening(serve: Serve, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
+    """Run *serve* for each connection to a port of *host*, and yield the port; 0: a free one."""
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,7 +124,9 @@ async def listening(serve: Serve, host: str = "127.0.0.1") -> AsyncIterator[int]
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, host, 0, family=socket.AF_INET, limit=2**20)
+    server = await asyncio.start_server(
+        accept, host, port, family=socket.AF_INET, limit=2**20, ssl=_security.context
+    )
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -1,30 +1,30 @@
-// The little that every view needs from the document.
+// What every view needs of the document.
 
-/** Return the element with this id; a missing one is a mistake in the template and is said at once. */
 export function byId(id) {
-  const element = document.getElementById(id);
-  if (element === null) {
-    throw new Error(`the template has no #${id}`);
-  }
-  return element;
-}
-
-/** Put the words named by data-text, data-label and data-placeholder into *root*. */
-export function fillWords(root, words) {
-  for (const element of root.querySelectorAll("[data-text]")) {
-    element.textContent = words[element.dataset.text];
-  }
-  for (const element of root.querySelectorAll("[data-label]")) {
-    element.ariaLabel = words[element.dataset.label];
-  }
-  for (const element of root.querySelectorAll("[data-placeholder]")) {
-    element.placeholder = words[element.dataset.placeholder];
-  }
+	return document.getElementById(id);
 }
 
 /** Create an element that holds *children*, which are texts or nodes. */
 export function make(name, ...children) {
-  const element = document.createElement(name);
-  element.append(...children);
-  return element;
+	const element = document.createElement(name);
+	element.append(...children);
+	return element;
+}
+
+/** Listen to events, whose names are told apart by spaces. */
+export function on(target, names, listener) {
+	for (const name of names.split(" ")) {
+		target.addEventListener(name, listener);
+	}
+}
+
+/** Write texts into the elements that are named so. */
+export function write(prefix, texts) {
+	for (const [name, text] of Object.entries(texts)) {
+		byId(prefix + name).textContent = text;
+	}
+}
+
+export function say(status) {
+	write("", { status });
 }

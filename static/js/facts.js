@@ -2,22 +2,22 @@
 
 import { byId, make } from "./dom.js";
 import { formatSize } from "./format.js";
-import { containers, phrase, text } from "./strings.js";
+import { has, t } from "./strings.js";
 
-/** Show the facts of a verdict that plays. */
 export function showFacts(verdict, host) {
-  const facts = [
-    [text.type, containers[verdict.container] ?? verdict.content_type ?? text.unknown],
-    [text.size, verdict.content_length == null ? text.unknown : formatSize(Number(verdict.content_length))],
-    [text.seeking, verdict.seekable ? text.seekable : text.notSeekable],
-    [text.host, origin(verdict.final_url, host)],
-  ];
-  byId("facts").replaceChildren(
-    ...facts.map(([name, value]) => make("div", make("dt", name), make("dd", value))),
-  );
+	const container = `container.${verdict.container}`;
+	const facts = [
+		[t("type"), has(container) ? t(container) : verdict.content_type ?? t("unknown")],
+		[t("size"), verdict.content_length == null ? t("unknown") : formatSize(Number(verdict.content_length))],
+		[t("seeking"), t(verdict.seekable ? "seekable" : "notSeekable")],
+		[t("host"), origin(verdict.final_url, host)],
+	];
+	byId("facts").replaceChildren(
+		...facts.map(([name, value]) => make("div", make("dt", name), make("dd", value))),
+	);
 }
 
-function origin(finalUrl, host) {
-  const finalHost = URL.canParse(finalUrl) ? new URL(finalUrl).host : host;
-  return finalHost === host ? host : phrase.redirected(host, finalHost);
+export function origin(finalUrl, host) {
+	const finalHost = URL.canParse(finalUrl) ? new URL(finalUrl).host : host;
+	return finalHost === host ? host : t("redirected", { from: host, to: finalHost });
 }

@@ -1,243 +1,282 @@
-// The page: a link is checked, then played; what happens is said; what was played is remembered.
+// The page: a link is checked, then played; what happens is said.
 
 import { failure, validate } from "./api.js";
-import { byId, fillWords } from "./dom.js";
+import { bindControls } from "./controls.js";
+import { byId, on, say, write } from "./dom.js";
+import { bindDrop } from "./drop.js";
 import { showFacts } from "./facts.js";
-import { bindKeys, showKeys } from "./keys.js";
+import { bindGestures } from "./gestures.js";
+import { bindKeys } from "./keys.js";
+import { bindLater, load } from "./later.js";
 import { describeLink, parseLink, readQuery, routeFor } from "./links.js";
+import { bindMediaSession, bindWakeLock } from "./media.js";
 import { Player } from "./player.js";
-import { ProblemPanel } from "./problem.js";
-import { RecentView } from "./recent.js";
-import { RecentLinks, openStorage } from "./store.js";
-import { locale, phrase, text } from "./strings.js";
+import { bindRecent } from "./recent.js";
+import { bindResume, resumeAt } from "./resume.js";
+import { findRecent } from "./store.js";
+import { problemWords, t } from "./strings.js";
+import { bindWatch } from "./watch.js";
 
 const SLOW_CHECK_MS = 4000;
-
-document.documentElement.lang = locale;
-fillWords(document, text);
-showKeys(byId("keys"));
+// What stops again so near has not played on.
+const SAME_PLACE_S = 10;
 
 const field = byId("link");
 const player = new Player(byId("video"));
-const problem = new ProblemPanel({ onRetry: () => retry(), onSignIn: () => signIn() });
-const recent = new RecentView(new RecentLinks(openStorage()), (link) => submit(link));
+const stall = () => explain({ code: "media_stalled", position: player.position || opening.startAt });
+const watch = bindWatch(player, stall, lack);
+const recent = bindRecent(submit);
+const resume = bindResume(player, recent.note);
 
-// What is open: every new opening replaces it and aborts the former, so that a late answer finds itself stale.
-let opening = idle();
-// Filled in by another site: it waits for a person's act, whatever that site does to this page's address meanwhile.
+// What is open. A new one aborts the former: late answers are stale.
+let opening = { abort: new AbortController() };
+// Filled in by another site, it waits for a person's act, whatever that site does to the address meanwhile.
 let awaiting = "waits" in document.body.dataset ? readQuery(location.search) : null;
 
-function idle() {
-  return { link: "", startAt: 0, takesFocus: false, verdict: null, abort: new AbortController() };
+const isReady = () => document.body.matches(".is-ready");
+
+/** Show a view: checking, ready, problem, or the first. */
+function show(view = "") {
+	document.body.className = view && `opened is-${view}`;
+	byId("screen").hidden = view !== "checking" && view !== "ready";
+	byId("details").hidden = view !== "ready";
+	byId("cancel").hidden = view !== "checking";
+	byId("start").hidden = true;
+	hideProblem();
 }
 
-/** Show one of the views idle, checking, ready and problem. */
-function show(view) {
-  document.body.className = view === "idle" ? "" : `opened is-${view}`;
-  byId("screen").hidden = view !== "checking" && view !== "ready";
-  byId("details").hidden = view !== "ready";
-  byId("cancel").hidden = view !== "checking";
-  byId("start").hidden = true;
-  if (view !== "problem") {
-    problem.hide();
-  }
+function begin(link = "", more = {}) {
+	opening.abort.abort();
+	opening = { link, host: describeLink(link).host, startAt: 0, abort: new AbortController(), ...more };
+	resume();
+	player.close();
+	recent.mark(link);
+	field.value = link || field.dataset.sample;
+	field.ariaInvalid = null;
+	document.title = t("appName");
 }
 
-function say(message) {
-  byId("status").textContent = message;
-}
-
-function nameOf(link, verdict) {
-  return verdict?.filename || describeLink(link).name;
-}
-
-/** Let go of what is open and show the page as it was at first. */
 function reset() {
-  opening.abort.abort();
-  opening = idle();
-  player.close();
-  recent.mark("");
-  document.title = text.appName;
-  field.value = field.defaultValue;
-  say("");
-  show("idle");
+	begin();
+	say("");
+	show();
 }
 
-/** Open a link a person chose, and put it into the address bar. */
 function submit(pasted) {
-  const link = parseLink(pasted);
-  if (link === "") {
-    field.ariaInvalid = "true";
-    field.focus();
-    say(text.linkMissing);
-    return;
-  }
-  const address = routeFor("", link);
-  // The same link once more is no new entry in the history.
-  const method = readQuery(location.search).link === link ? "replaceState" : "pushState";
-  history[method](null, "", address);
-  let startAt = 0;
-  if (awaiting?.link === link) {
-    ({ startAt } = awaiting);
-    awaiting = null;
-  }
-  openLink(link, startAt, { takesFocus: true });
+	const link = parseLink(pasted);
+	if (link === "") {
+		field.ariaInvalid = "true";
+		field.focus();
+		say(t("linkMissing"));
+		return;
+	}
+	const method = readQuery(location.search).link === link ? "replaceState" : "pushState";
+	history[method](null, "", routeFor("", link));
+	let startAt = null;
+	if (awaiting?.link === link) {
+		({ startAt } = awaiting);
+		awaiting = null;
+	}
+	openLink(link, startAt, true);
 }
 
 function retry() {
-  openLink(opening.link, opening.startAt, { takesFocus: true });
+	const { link, startAt, problem } = opening;
+	if (problem.code === "authentication_required") {
+		// The page asks to sign in, and then goes on.
+		location.assign(routeFor("", link, startAt));
+	} else {
+		openLink(link, startAt, true);
+	}
 }
 
-/** Load the page anew, which then asks to sign in, and goes on where this one stopped. */
-function signIn() {
-  location.assign(`${routeFor("", opening.link)}&t=${Math.floor(opening.startAt)}`);
+/** Without a time (null) it goes on where the person stopped, if they want. */
+async function openLink(link, startAt, takesFocus = false) {
+	begin(link, { startAt, takesFocus });
+	const verdict = await check(t("checking"));
+	if (verdict?.valid) {
+		play(verdict);
+	} else if (verdict) {
+		fail(verdict);
+	}
 }
 
-/**
- * Check a link, then play it from *startAt* (seconds).
- *
- * With *takesFocus* the keyboard follows to what comes of it: right after a person's act, not when a page opens.
- */
-async function openLink(link, startAt, { takesFocus = false } = {}) {
-  opening.abort.abort();
-  opening = { ...idle(), link, startAt, takesFocus };
-  player.close();
-  field.value = link;
-  field.ariaInvalid = null;
-  document.title = text.appName;
-  recent.mark(link);
-  const verdict = await check(text.checking);
-  if (verdict?.valid) {
-    play(verdict);
-  } else if (verdict) {
-    fail(verdict);
-  }
-}
-
-/** Return the verdict about the open link, or null where another one was opened meanwhile. */
 async function check(message) {
-  const { link, takesFocus, abort: { signal } } = opening;
-  show("checking");
-  say(message);
-  if (takesFocus) {
-    // A recent link may have been chosen far below.
-    byId("screen").scrollIntoView({ block: "nearest" });
-  }
-  const slow = setTimeout(() => say(text.checkingSlowly), SLOW_CHECK_MS);
-  const verdict = await validate(link, signal);
-  clearTimeout(slow);
-  return verdict;
+	const { link, takesFocus, abort: { signal } } = opening;
+	show("checking");
+	say(message);
+	if (takesFocus) {
+		byId("screen").scrollIntoView({ block: "nearest" });
+	}
+	const slow = setTimeout(say, SLOW_CHECK_MS, t("checkingSlowly"));
+	const asked = performance.now();
+	const verdict = await validate(link, signal);
+	opening.checkedMs = performance.now() - asked;
+	clearTimeout(slow);
+	return verdict;
 }
 
 function play(verdict) {
-  const { link } = opening;
-  const name = nameOf(link, verdict);
-  const startAt = verdict.seekable ? opening.startAt : 0;
-  opening.verdict = verdict;
-  showFacts(verdict, describeLink(link).host);
-  const notes = [verdict.moov_at_end && text.moovAtEnd, startAt < opening.startAt && text.cannotStartThere];
-  byId("note").textContent = notes.filter(Boolean).join(" ");
-  byId("note").hidden = byId("note").textContent === "";
-  byId("title").textContent = name;
-  byId("back").disabled = !verdict.seekable;
-  byId("forward").disabled = !verdict.seekable;
-  document.title = phrase.pageTitle(name);
-  recent.add(link, name);
-  show("ready");
-  say(text.loading);
-  player.open(routeFor("stream", link), startAt);
-  // Away from the field the shortcuts work at once; but not away from a link that is being written.
-  if (opening.takesFocus && (document.activeElement !== field || field.value === link)) {
-    byId("title").focus({ preventScroll: true });
-  }
+	const { link, host } = opening;
+	const { seekable } = verdict;
+	const startAt = seekable ? opening.startAt : 0;
+	opening.verdict = verdict;
+	showFacts(verdict, host);
+	const notes = [verdict.moov_at_end && t("moovAtEnd"), startAt < opening.startAt && t("cannotStartThere")];
+	const name = offerDownload(byId("save"));
+	write("", { title: name, note: notes.filter(Boolean).join(" ") });
+	document.title = t("pageTitle", { name });
+	const stoppedAt = startAt === null ? resumeAt(findRecent(link)) : 0;
+	recent.add(link, name);
+	show("ready");
+	say(t("loading"));
+	resume(link, stoppedAt);
+	player.seekable = seekable;
+	player.open(routeFor("stream", link), stoppedAt || startAt, stoppedAt > 0);
+	watch(opening);
+	// A link that is being written keeps the focus.
+	if (opening.takesFocus && (document.activeElement !== field || field.value === link)) {
+		byId(stoppedAt ? "resume-on" : "title").focus({ preventScroll: true });
+	}
 }
 
-function fail(verdict) {
-  const { link, startAt } = opening;
-  player.close();
-  say("");
-  show("problem");
-  problem.show(verdict, { position: startAt, address: routeFor("stream", link), name: nameOf(link, opening.verdict) });
-  // A link that was just written stays at hand to be corrected.
-  if (opening.takesFocus && document.activeElement !== field) {
-    problem.focus();
-  }
+function offerDownload(anchor) {
+	const { link, verdict } = opening;
+	anchor.href = `${routeFor("stream", link)}&download=1`;
+	anchor.download = verdict?.filename || describeLink(link).name;
+	return anchor.download;
 }
 
-/** Ask the proxy why playing stopped: the media element itself does not know. */
+async function fail(verdict) {
+	resume();
+	player.close();
+	say("");
+	show("problem");
+	if (await showProblem(verdict) && opening.takesFocus && document.activeElement !== field) {
+		byId("problem-title").focus();
+	}
+}
+
+async function showProblem(verdict) {
+	opening.problem = verdict;
+	const name = offerDownload(byId("download"));
+	const part = await load("problem").catch(() => null);
+	const isNews = opening.problem === verdict;
+	if (isNews) {
+		write("problem-", problemWords(verdict.code));
+		// The rest of the link may be a secret. Without the server there are words only.
+		part?.fillPanel(verdict, opening.startAt, `${opening.host}/…/${name}`);
+		byId("problem").hidden = false;
+	}
+	return isNews;
+}
+
+function lack(code, codec) {
+	opening.lacking = codec;
+	if (!code) {
+		hideProblem();
+	} else if (isReady()) {
+		showProblem(failure(code, { codec, retryable: null, request_id: opening.verdict.request_id }));
+	}
+}
+
+function hideProblem() {
+	opening.problem = null;
+	byId("problem").hidden = true;
+}
+
+/** Ask the proxy why playing stopped; what stands still is retried once. */
 async function explain({ code, position }) {
-  opening.startAt = position;
-  opening.takesFocus = byId("stage").contains(document.activeElement);
-  const verdict = await check(text.askingAgain);
-  if (verdict) {
-    fail(verdict.valid ? failure(code, { retryable: code !== "media_unsupported" }) : verdict);
-  }
+	opening.startAt = position;
+	opening.takesFocus = byId("stage").contains(document.activeElement);
+	const verdict = await check(t(code === "media_stalled" ? "problem.stalled" : "askingAgain"));
+	if (!verdict) {
+		return;
+	}
+	const own = { retryable: code !== "media_unsupported", request_id: verdict.request_id };
+	const found = verdict.valid ? failure(code, { ...own, codec: own.retryable ? "" : opening.lacking }) : verdict;
+	if (code !== "media_stalled" || !found.retryable || Math.abs(position - opening.retriedAt) < SAME_PLACE_S) {
+		fail(found);
+		return;
+	}
+	opening.retriedAt = position;
+	show("ready");
+	watch(opening);
+	// It may have gone on while the site was asked.
+	if (player.position === position || player.video.readyState < 3) {
+		say(t("problem.retrying"));
+		player.open(routeFor("stream", opening.link), opening.verdict.seekable ? position : 0);
+	}
 }
 
 function openFromAddress() {
-  const { link, startAt } = readQuery(location.search);
-  if (link === "") {
-    reset();
-  } else if (link === awaiting?.link) {
-    reset();
-    field.value = link;
-    say(text.fromAnotherSite);
-  } else {
-    openLink(link, startAt);
-  }
+	const { link, startAt } = readQuery(location.search);
+	if (link === "" || link === awaiting?.link) {
+		reset();
+		if (link) {
+			field.value = link;
+			say(t("fromAnotherSite"));
+		}
+	} else {
+		openLink(link, startAt);
+	}
 }
 
-byId("open").addEventListener("submit", (event) => {
-  event.preventDefault();
-  submit(field.value);
+byId("open").noValidate = true;
+on(byId("open"), "submit", (event) => {
+	event.preventDefault();
+	submit(field.value);
 });
-field.addEventListener("input", () => {
-  if (field.ariaInvalid) {
-    field.ariaInvalid = null;
-    say("");
-  }
+on(field, "input", () => {
+	if (field.ariaInvalid) {
+		field.ariaInvalid = null;
+		say("");
+	}
 });
-byId("cancel").addEventListener("click", () => {
-  const { link } = opening;
-  reset();
-  field.value = link;
-  field.focus();
-  say(text.canceled);
+on(byId("cancel"), "click", () => {
+	const { link } = opening;
+	reset();
+	field.value = link;
+	field.focus();
+	say(t("canceled"));
 });
-byId("start").addEventListener("click", () => {
-  player.play();
-  player.focus();
+on(byId("retry"), "click", retry);
+on(byId("start"), "click", () => {
+	player.play();
+	player.focus();
 });
-byId("restart").addEventListener("click", () => player.restart());
-byId("back").addEventListener("click", () => player.seekBy(-10));
-byId("forward").addEventListener("click", () => player.seekBy(10));
+on(player, "refused", () => {
+	say(t("ready"));
+	byId("start").hidden = false;
+});
+on(player, "playing", () => {
+	byId("start").hidden = true;
+	say("");
+});
+on(player, "waiting", () => say(t("buffering")));
+on(player, "moving", () => {
+	if ([t("loading"), t("buffering")].includes(byId("status").textContent)) {
+		say("");
+	}
+});
+on(player, "failed", ({ detail }) => explain(detail));
 
-player.addEventListener("refused", () => {
-  say(text.ready);
-  byId("start").hidden = false;
-});
-player.addEventListener("playing", () => {
-  byId("start").hidden = true;
-  say("");
-});
-player.addEventListener("waiting", () => say(text.buffering));
-player.addEventListener("moving", () => {
-  if ([text.loading, text.buffering].includes(byId("status").textContent)) {
-    say("");
-  }
-});
-player.addEventListener("failed", (event) => explain(event.detail));
-
-bindKeys(player, () => document.body.classList.contains("is-ready"));
-window.addEventListener("popstate", openFromAddress);
-// A link pasted beside the field is meant for it.
-document.addEventListener("paste", (event) => {
-  const pasted = event.clipboardData?.getData("text/plain").trim();
-  if (pasted && !event.target.closest?.("input, textarea, [contenteditable]")) {
-    event.preventDefault();
-    field.value = pasted;
-    field.focus();
-  }
+bindControls(player);
+bindGestures(player);
+bindMediaSession(player);
+bindWakeLock(player);
+bindKeys(player, isReady);
+const withSubtitles = bindLater(player, () => opening);
+bindDrop(submit, (source) => withSubtitles((subtitles) => subtitles.load(source)));
+on(window, "popstate", openFromAddress);
+on(document, "paste", (event) => {
+	const pasted = event.clipboardData?.getData("text/plain").trim();
+	if (pasted && !event.target.closest?.("input, textarea, [contenteditable]")) {
+		event.preventDefault();
+		field.value = pasted;
+		field.focus();
+	}
 });
 
 openFromAddress();
+navigator.serviceWorker?.register("sw.js").catch(() => {});

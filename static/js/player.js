@@ -1,128 +1,163 @@
-// The video element: opens an address at a position, moves in it, and tells what goes wrong.
+// The video element: opens an address, moves in it, tells what goes wrong.
 
-const ERROR_CODES = {
-  [MediaError.MEDIA_ERR_NETWORK]: "media_network",
-  [MediaError.MEDIA_ERR_DECODE]: "media_decode",
-  [MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED]: "media_unsupported",
-};
-// Shorter waits are part of every seek: saying so would only flicker.
+import { on } from "./dom.js";
+
+// By the numbers of MediaError, from 1.
+const ERROR_CODES = ["", "media_aborted", "media_network", "media_decode", "media_unsupported"];
+// Shorter waits are part of every seek.
 const PATIENCE_MS = 1500;
+const USUAL_FRAME_S = 1 / 25;
+// Longer is a gap.
+const LONGEST_FRAME_S = 0.2;
 
-/**
- * Events: "playing", "refused" (autoplay is not allowed), "waiting" (for longer than a moment), "moving" (no more),
- * "failed" (detail: code and position in seconds).
- */
+/** Events: playing, refused (autoplay), waiting, moving (again), moved, locked (no seeking), failed. */
 export class Player extends EventTarget {
-  #video;
-  #address = "";
-  #startAt = 0;
-  #waiting = 0;
+	seekable = true;
+	#address = "";
+	#startAt = 0;
+	#waiting = 0;
+	#shown = null;
+	#frame = 0;
 
-  constructor(video) {
-    super();
-    this.#video = video;
-    video.addEventListener("loadedmetadata", () => this.#onMetadata());
-    video.addEventListener("resize", () => this.#fit());
-    video.addEventListener("error", () => this.#onError());
-    video.addEventListener("waiting", () => this.#onWaiting());
-    video.addEventListener("playing", () => this.#tell("playing"));
-    for (const name of ["canplay", "playing", "pause", "seeked", "ended", "emptied"]) {
-      video.addEventListener(name, () => this.#onMoving());
-    }
-  }
+	constructor(video) {
+		super();
+		this.video = video;
+		video.requestVideoFrameCallback?.(this.#onFrame);
+		on(video, "loadedmetadata", () => this.#onMetadata());
+		on(video, "timeupdate", () => this.#tell("moved"));
+		on(video, "resize", () => this.#fit());
+		on(video, "error", () => this.#onError());
+		on(video, "playing", () => this.#tell("playing"));
+		on(video, "waiting", () => {
+			clearTimeout(this.#waiting);
+			this.#waiting = setTimeout(() => this.#tell("waiting"), PATIENCE_MS);
+		});
+		on(video, "canplay playing pause seeked ended emptied", () => {
+			clearTimeout(this.#waiting);
+			this.#tell("moving");
+		});
+	}
 
-  /** Open *address* and play it from *startAt* (seconds), as far as the browser allows. */
-  open(address, startAt) {
-    this.#address = address;
-    this.#startAt = startAt;
-    this.#video.src = address;
-    this.play();
-  }
+	get position() {
+		return this.video.currentTime;
+	}
 
-  /** Let go of the address: its download ends now, not when memory is collected. */
-  close() {
-    this.#address = "";
-    this.#video.removeAttribute("src");
-    this.#video.load();
-  }
+	/** Seconds; 0 while unknown. */
+	get duration() {
+		const { duration } = this.video;
+		return Number.isFinite(duration) ? duration : 0;
+	}
 
-  async play() {
-    const address = this.#address;
-    try {
-      await this.#video.play();
-    } catch (error) {
-      // Other rejections come with an "error" event, or belong to an address that was left.
-      if (error.name === "NotAllowedError" && address === this.#address) {
-        this.#tell("refused");
-      }
-    }
-  }
+	open(address, startAt, waits = false) {
+		this.#address = address;
+		this.#startAt = startAt;
+		this.video.src = address;
+		if (!waits) {
+			this.play();
+		}
+	}
 
-  toggle() {
-    if (this.#video.paused) {
-      this.play();
-    } else {
-      this.#video.pause();
-    }
-  }
+	close() {
+		this.#address = "";
+		this.video.removeAttribute("src");
+		this.video.load(); // Ends the download now.
+	}
 
-  seekBy(seconds) {
-    const { seekable, currentTime } = this.#video;
-    if (seekable.length > 0) {
-      const end = seekable.end(seekable.length - 1);
-      this.#video.currentTime = Math.min(Math.max(currentTime + seconds, 0), end);
-    }
-  }
+	async play() {
+		const address = this.#address;
+		try {
+			await this.video.play();
+		} catch (error) {
+			// Others come with an "error" event.
+			if (error.name === "NotAllowedError" && address === this.#address) {
+				this.#tell("refused");
+			}
+		}
+	}
 
-  restart() {
-    const { seekable } = this.#video;
-    if (seekable.length > 0 && seekable.end(seekable.length - 1) > 0) {
-      this.#video.currentTime = 0;
-      this.play();
-    } else {
-      this.open(this.#address, 0);
-    }
-  }
+	toggle() {
+		if (this.video.ended) {
+			this.restart();
+		} else if (this.video.paused) {
+			this.play();
+		} else {
+			this.video.pause();
+		}
+	}
 
-  focus() {
-    this.#video.focus();
-  }
+	seekBy(seconds) {
+		this.seekTo(this.position + seconds);
+	}
 
-  #onMetadata() {
-    this.#fit();
-    // A time beyond the end is a mistake: the start serves better than the last frame.
-    if (this.#startAt > 0 && this.#startAt < this.#video.duration) {
-      this.#video.currentTime = this.#startAt;
-    }
-  }
+	seekTo(position) {
+		if (!this.seekable) {
+			this.#tell("locked");
+		} else if (this.#end > 0) {
+			this.video.currentTime = Math.min(Math.max(position, 0), this.#end);
+		}
+	}
 
-  #fit() {
-    const { videoWidth, videoHeight, style, dataset } = this.#video;
-    dataset.kind = videoWidth > 0 ? "video" : "audio";
-    style.aspectRatio = videoWidth > 0 ? `${videoWidth} / ${videoHeight}` : "";
-  }
+	step(frames) {
+		if (this.video.paused) {
+			// Into the middle of it: times of frames are rounded.
+			this.seekTo((this.#shown ?? this.position) + (frames + 0.5) * (this.#frame || USUAL_FRAME_S));
+		}
+	}
 
-  #onError() {
-    const code = ERROR_CODES[this.#video.error?.code];
-    if (code) {
-      this.#tell("failed", { code, position: this.#video.currentTime || this.#startAt });
-    }
-  }
+	restart() {
+		if (this.seekable && this.#end > 0) {
+			this.video.currentTime = 0;
+			this.play();
+		} else {
+			this.open(this.#address, 0);
+		}
+	}
 
-  #onWaiting() {
-    clearTimeout(this.#waiting);
-    this.#waiting = setTimeout(() => this.#tell("waiting"), PATIENCE_MS);
-  }
+	focus() {
+		this.video.focus({ preventScroll: true });
+	}
 
-  #onMoving() {
-    clearTimeout(this.#waiting);
-    this.#tell("moving");
-  }
+	get #end() {
+		const { seekable } = this.video;
+		return seekable.length && seekable.end(seekable.length - 1);
+	}
 
-  #tell(name, detail) {
-    // Events come late: those of an address that was left are nobody's news.
-    if (this.#address) {
-      this.dispatchEvent(new CustomEvent(name, { detail }));
-    }
-  }
+	#onFrame = (_now, { mediaTime }) => {
+		const lasted = mediaTime - this.#shown;
+		if (lasted > 0 && lasted < LONGEST_FRAME_S) {
+			this.#frame = Math.min(this.#frame || lasted, lasted);
+		}
+		this.#shown = mediaTime;
+		this.video.requestVideoFrameCallback(this.#onFrame);
+	};
+
+	#onMetadata() {
+		this.#shown = null;
+		this.#frame = 0;
+		this.#fit();
+		// Beyond the end it is a mistake.
+		if (this.#startAt > 0 && this.#startAt < this.video.duration) {
+			this.video.currentTime = this.#startAt;
+		}
+	}
+
+	#fit() {
+		const { videoWidth, videoHeight, style, dataset } = this.video;
+		dataset.kind = videoWidth > 0 ? "video" : "audio";
+		style.aspectRatio = videoWidth > 0 ? `${videoWidth} / ${videoHeight}` : "";
+	}
+
+	#onError() {
+		const code = ERROR_CODES[this.video.error?.code];
+		if (code) {
+			this.#tell("failed", { code, position: this.video.currentTime || this.#startAt });
+		}
+	}
+
+	#tell(name, detail) {
+		// Events come late, also of an address that was left.
+		if (this.#address) {
+			this.dispatchEvent(new CustomEvent(name, { detail }));
+		}
+	}
 }

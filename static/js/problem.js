@@ -1,71 +1,56 @@
 // The panel that says what failed, why, and what to do.
 
-import { byId } from "./dom.js";
+import { copyText } from "./copy.js";
+import { byId, on, write } from "./dom.js";
 import { formatClock } from "./format.js";
-import { explanations, phrase, problemTitle, text } from "./strings.js";
+import { locale, problemWords, t } from "./strings.js";
 
-const OUTSIDE_PLAYERS = new Set(["media_decode", "media_unsupported"]);
+// Where another player may do better.
+const OUTSIDE_PLAYERS = ["media_decode", "media_unsupported", "no_picture", "no_sound", "may_not_play"];
 
-export class ProblemPanel {
-  #panel = byId("problem");
-  #title = byId("problem-title");
-  #retry = byId("retry");
-  #download = byId("download");
-  #copy = byId("copy");
-  #address = "";
-  #signedOut = false;
+const [retry, download, copy, copyDetails, field] =
+	["retry", "download", "copy", "copy-details", "problem-text"].map(byId);
+let details = "";
 
-  constructor({ onRetry, onSignIn }) {
-    this.#retry.addEventListener("click", () => (this.#signedOut ? onSignIn() : onRetry()));
-    this.#copy.addEventListener("click", () => this.#copyAddress());
-  }
+for (const [button, text] of [[copy, () => download.href], [copyDetails, () => details]]) {
+	on(button, "click", async () => {
+		if (await copyText(text(), field)) {
+			button.textContent = t("problem.copied");
+		}
+	});
+}
 
-  /** Show a failed verdict; *position* is where a retry goes on, *address* the stream's, *name* the file's. */
-  show(verdict, { position, address, name }) {
-    const { code, error, hint, upstream_status: upstreamStatus, proxy_status: proxyStatus } = verdict;
-    const own = Object.hasOwn(explanations, code) ? explanations[code] : explanations.other;
-    this.#title.textContent = problemTitle(code, upstreamStatus);
-    byId("problem-why").textContent = error || own.why;
-    byId("problem-hint").textContent = hint || own.hint;
-    byId("problem-code").textContent = [
-      code && phrase.code(code),
-      upstreamStatus && phrase.upstreamStatus(upstreamStatus),
-      proxyStatus && phrase.proxyStatus(proxyStatus),
-    ].filter(Boolean).join(" · ");
+/** Where *retryable* is null, it cannot be tried again. */
+export function fillPanel(verdict, startAt, file) {
+	const { code, codec, error, hint, retryable } = verdict;
+	const { upstream_status: status, proxy_status: proxyStatus, request_id: id } = verdict;
+	const own = problemWords(code, codec ? "codec" : status, { codec });
+	// The proxy's own words are more exact, but English.
+	const isEnglish = locale.startsWith("en");
+	const said = [error, hint].filter(Boolean).join(" ");
+	const facts = [
+		code && t("code", { code }),
+		status && t("upstreamStatus", { status }),
+		proxyStatus && t("proxyStatus", { status: proxyStatus }),
+		id && t("problem.request", { id }),
+	].filter(Boolean);
+	write("problem-", {
+		title: own.title,
+		why: (isEnglish && error) || own.why,
+		hint: (isEnglish && hint) || own.hint,
+		code: facts.join(" · "),
+		said: isEnglish ? "" : said,
+	});
+	details = [own.title, ...facts, codec || said, file, new Date().toISOString(), navigator.userAgent].join("\n");
 
-    this.#signedOut = code === "authentication_required";
-    this.#retry.textContent = this.#signedOut
-      ? text.signIn
-      : position >= 1 ? phrase.retryFrom(formatClock(position)) : text.tryAgain;
-    this.#retry.classList.toggle("primary", this.#signedOut || verdict.retryable === true);
-
-    const elsewhere = OUTSIDE_PLAYERS.has(code);
-    this.#address = address;
-    this.#download.hidden = !elsewhere;
-    this.#download.href = address;
-    this.#download.download = name;
-    this.#download.classList.toggle("primary", !verdict.retryable);
-    // Browsers lend the clipboard to secure pages only.
-    this.#copy.hidden = !elsewhere || !navigator.clipboard;
-    this.#copy.textContent = text.copy;
-    this.#panel.hidden = false;
-  }
-
-  hide() {
-    this.#panel.hidden = true;
-  }
-
-  focus() {
-    this.#title.focus();
-  }
-
-  async #copyAddress() {
-    try {
-      await navigator.clipboard.writeText(new URL(this.#address, document.baseURI).href);
-      this.#copy.textContent = text.copied;
-    } catch {
-      // Refused by the browser's settings: Download still works.
-      this.#copy.hidden = true;
-    }
-  }
+	const isSignedOut = code === "authentication_required";
+	const tries = startAt >= 1 ? t("retryFrom", { clock: formatClock(startAt) }) : t("tryAgain");
+	retry.textContent = isSignedOut ? t("signIn") : tries;
+	retry.hidden = retryable === null;
+	retry.classList.toggle("primary", isSignedOut || retryable === true);
+	download.classList.toggle("primary", !retryable);
+	download.hidden = copy.hidden = !OUTSIDE_PLAYERS.includes(code);
+	copy.textContent = t("copy");
+	copyDetails.textContent = t("problem.copy");
+	field.hidden = true;
 }

@@ -1,129 +1,137 @@
-// The list of recent links: play one again, delete one, clear all, take it back.
+// The list of recent links.
 
-import { byId } from "./dom.js";
-import { formatAge } from "./format.js";
-import { describeLink } from "./links.js";
-import { phrase, text } from "./strings.js";
+import { byId, on } from "./dom.js";
+import { formatAge, formatClock } from "./format.js";
+import { shortenLink } from "./links.js";
+import { findRecent, keepRecent, recentLinks } from "./store.js";
+import { t } from "./strings.js";
 
-const SHOWN = 20;
+const SEARCHED_FROM = 6;
 const MINUTE_MS = 60_000;
 
-export class RecentView {
-  #links;
-  #onOpen;
-  #section = byId("recent");
-  #list = byId("recent-list");
-  #row = byId("recent-row");
-  #clear = byId("clear");
-  #more = byId("more");
-  #undo = byId("undo");
-  #status = byId("recent-status");
-  #beforeUndo = null;
-  #showsAll = false;
-  #current = "";
-  #openers = new Map();
+export function bindRecent(onOpen) {
+	const [list, search, clear, undo] = ["recent-list", "recent-search", "clear", "undo"].map(byId);
+	const rows = new Map();
+	let removed = [];
+	let current = "";
 
-  constructor(links, onOpen) {
-    this.#links = links;
-    this.#onOpen = onOpen;
-    this.#clear.addEventListener("click", () => this.#clearAll());
-    this.#undo.addEventListener("click", () => this.#takeBack());
-    this.#more.addEventListener("click", () => this.#showMore());
-    // Another tab changed the list.
-    window.addEventListener("storage", () => this.render());
-    setInterval(() => this.#refreshAges(), MINUTE_MS);
-    this.render();
-  }
+	function render() {
+		const entries = recentLinks();
+		search.hidden = entries.length < SEARCHED_FROM;
+		const wanted = search.hidden ? "" : search.value.trim().toLowerCase();
+		const shown = entries
+			.filter(({ link, title }) => `${title} ${shortenLink(link)}`.toLowerCase().includes(wanted))
+			.sort((one, other) => Boolean(other.pinned) - Boolean(one.pinned))
+			.map(rowOf);
+		// Only where needed: the focus may be in a row.
+		if (shown.length !== list.children.length || shown.some((row, at) => row !== list.children[at])) {
+			list.replaceChildren(...shown);
+		}
+		byId("recent").classList.toggle("empty", entries.length === 0);
+		byId("recent-found").textContent = wanted && !shown.length ? t("recent.none") : "";
+	}
 
-  /** Put a link that plays at the top. */
-  add(link, title) {
-    this.#links.add(link, title, Date.now());
-    this.#forgetUndo();
-    this.render();
-  }
+	function change(entries) {
+		keepRecent(entries);
+		render();
+	}
 
-  /** Mark the link that is open, without a new list: the focus may be in it. */
-  mark(link) {
-    this.#current = link;
-    for (const [listed, open] of this.#openers) {
-      open.ariaCurrent = listed === link ? "true" : null;
-    }
-  }
+	function note(link, more) {
+		change(recentLinks().map((entry) => (entry.link === link ? { ...entry, ...more } : entry)));
+	}
 
-  render() {
-    const entries = this.#links.list();
-    const shown = this.#showsAll ? entries : entries.slice(0, SHOWN);
-    this.#openers.clear();
-    this.#list.replaceChildren(...shown.map((entry) => this.#makeRow(entry)));
-    this.#section.classList.toggle("empty", entries.length === 0);
-    this.#clear.hidden = entries.length === 0;
-    this.#more.hidden = shown.length === entries.length;
-    this.#more.textContent = phrase.showMore(entries.length - shown.length);
-    this.mark(this.#current);
-  }
+	function rowOf({ link, title, at, pinned, position = 0, duration, poster }) {
+		if (!rows.has(link)) {
+			rows.set(link, makeRow(link));
+		}
+		const row = rows.get(link);
+		const [open, pin, remove] = row.querySelectorAll("button");
+		const [name, address, watched] = row.querySelectorAll("span span");
+		const time = row.querySelector("time");
+		name.textContent = title;
+		address.textContent = shortenLink(link);
+		const clocks = { position: formatClock(position), duration: duration && formatClock(duration) };
+		watched.textContent = duration ? t("player.position", clocks) : "";
+		time.dateTime = new Date(at).toISOString();
+		time.textContent = formatAge(at, Date.now());
+		row.style.setProperty("--watched", duration ? position / duration : 0);
+		open.ariaCurrent = link === current ? "true" : null;
+		pin.ariaPressed = Boolean(pinned);
+		pin.ariaLabel = t("recent.pin", { title });
+		remove.ariaLabel = t("remove", { title });
+		drawPoster(row.querySelector("canvas"), poster);
+		return row;
+	}
 
-  #makeRow({ link, title, at }) {
-    const row = this.#row.content.firstElementChild.cloneNode(true);
-    const [open, remove] = row.querySelectorAll("button");
-    const time = row.querySelector("time");
-    row.querySelector(".row-title").textContent = title;
-    // The host alone: the rest of a link may hold a token.
-    row.querySelector(".row-host").textContent = describeLink(link).host;
-    time.dateTime = new Date(at).toISOString();
-    time.textContent = formatAge(at, Date.now());
-    remove.ariaLabel = phrase.remove(title);
-    this.#openers.set(link, open);
-    open.addEventListener("click", () => this.#onOpen(link));
-    remove.addEventListener("click", () => this.#removeOne(link, title, row));
-    return row;
-  }
+	function makeRow(link) {
+		const row = byId("recent-row").content.firstElementChild.cloneNode(true);
+		const [open, pin, remove] = row.querySelectorAll("button");
+		on(open, "click", () => onOpen(link));
+		on(pin, "click", () => {
+			note(link, { pinned: pin.ariaPressed !== "true" });
+			pin.focus();
+		});
+		on(remove, "click", () => {
+			const index = [...list.children].indexOf(row);
+			const entry = findRecent(link);
+			take([entry], t("removed", entry));
+			// So that several can be deleted in a row.
+			const next = list.children[index] ?? list.lastElementChild;
+			(next?.querySelector(".row-remove") ?? undo).focus();
+		});
+		return row;
+	}
 
-  #removeOne(link, title, row) {
-    const index = [...this.#list.children].indexOf(row);
-    this.#remember(phrase.removed(title));
-    this.#links.remove(link);
-    this.render();
-    const { children } = this.#list;
-    const next = children[Math.min(index, children.length - 1)];
-    // The focused button is gone: stay at its place, so that several can be deleted in a row.
-    (next?.querySelector(".row-remove") ?? this.#undo).focus();
-  }
+	function take(entries, message) {
+		const links = entries.map(({ link }) => link);
+		change(recentLinks().filter(({ link }) => !links.includes(link)));
+		offerUndo(entries, message);
+	}
 
-  #clearAll() {
-    this.#remember(text.cleared);
-    this.#links.replace([]);
-    this.render();
-    this.#undo.focus();
-  }
+	function offerUndo(entries, message) {
+		removed = entries;
+		byId("recent-status").textContent = message;
+		undo.hidden = !message;
+	}
 
-  #remember(message) {
-    this.#beforeUndo = this.#links.list();
-    this.#status.textContent = message;
-    this.#undo.hidden = false;
-  }
+	on(clear, "click", () => {
+		take(recentLinks(), t("cleared"));
+		undo.focus();
+	});
+	on(undo, "click", () => {
+		change([...removed, ...recentLinks()].sort((one, other) => other.at - one.at));
+		offerUndo([], "");
+		byId("recent-heading").focus();
+	});
+	on(search, "input", render);
+	on(window, "storage", render); // Of another tab.
+	setInterval(render, MINUTE_MS);
+	render();
 
-  #takeBack() {
-    this.#links.replace(this.#beforeUndo);
-    this.#forgetUndo();
-    this.render();
-    byId("recent-heading").focus();
-  }
+	return {
+		note,
+		add(link, title) {
+			const entry = { ...findRecent(link), link, title, at: Date.now() };
+			offerUndo([], "");
+			change([entry, ...recentLinks().filter((other) => other.link !== link)]);
+		},
+		mark(link) {
+			current = link;
+			render();
+		},
+	};
+}
 
-  #forgetUndo() {
-    this.#beforeUndo = null;
-    this.#status.textContent = "";
-    this.#undo.hidden = true;
-  }
-
-  #showMore() {
-    this.#showsAll = true;
-    this.render();
-    this.#list.children[SHOWN]?.querySelector("button").focus();
-  }
-
-  #refreshAges() {
-    for (const time of this.#list.querySelectorAll("time")) {
-      time.textContent = formatAge(Date.parse(time.dateTime), Date.now());
-    }
-  }
+async function drawPoster(canvas, poster) {
+	if (!poster || canvas.poster === poster) {
+		return;
+	}
+	canvas.poster = poster;
+	try {
+		// The policy of the page allows no data: address.
+		const bytes = Uint8Array.from(atob(poster), (char) => char.charCodeAt(0));
+		canvas.getContext("bitmaprenderer").transferFromImageBitmap(await createImageBitmap(new Blob([bytes])));
+	} catch {
+		// The storage may hold anything.
+	}
 }

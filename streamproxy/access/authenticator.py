@@ -10,6 +10,7 @@ from hashlib import scrypt, sha256
 
 from streamproxy.access.identity import Identity, Kind
 from streamproxy.access.passwords import PasswordHash, hash_password
+from streamproxy.access.program import program_secret
 from streamproxy.access.sessions import make_session, read_session
 from streamproxy.access.throttle import Throttle
 from streamproxy.errors import TooManyAttempts, WrongCredentials
@@ -36,7 +37,7 @@ class Authenticator:
     :param users: hashes of passwords by the name of the user.
     :param tokens: digests of tokens by the name of the token.
     :param secrets_: what sessions are signed with, the first of them; where there is none,
-        a key of this process alone. Stretched, since a token may be weak.
+        a key of this program and its forks alone. Stretched, since a token may be weak.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Authenticator:
     ) -> None:
         self.users = users
         self.tokens = tokens
-        self._keys = [_stretch(secret) for secret in secrets_] or [secrets.token_bytes(32)]
+        self._keys = [_stretch(secret) for secret in secrets_] or [program_secret(b"sessions")]
         self._throttle = throttle or Throttle()
         self._waiting = 0
         self._checks = asyncio.Semaphore(_MAX_CHECKS)

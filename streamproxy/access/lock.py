@@ -1,5 +1,6 @@
 """What the settings, and the files that they name, say about who may come in."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,17 @@ from streamproxy.access.identity import DEFAULT_TOKEN
 from streamproxy.access.passwords import PasswordHash, read_users
 from streamproxy.errors import SettingsError
 from streamproxy.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Characters; a shorter token can be tried out in the time that attempts are slowed to.
+_LONG_TOKEN = 16
+
+
+def warn_of_short_token(settings: Settings) -> None:
+    """Say in the log that the token can be guessed, where it can."""
+    if 0 < len(settings.access_token) < _LONG_TOKEN:
+        logger.warning("access_token: shorter than %d characters: easy to guess", _LONG_TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -8,13 +8,13 @@ twice as many pass around the turn of a window, or only guess at that time.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.storage.memory import Entry
 from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import ConfigurationError, StorageError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from redis.asyncio import BlockingConnectionPool
 
 logger = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 _MAX_WAIT = 1.0  # seconds for Redis to answer
 _MAX_CONNECTIONS = 16
@@ -74,18 +76,37 @@ class RateCounter:
         """Count a request of *client*, unless it is one too many; return what is left."""
         # Nobody who reads the store needs to read names and addresses.
         key = sha256(client.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        if self._redis is not None and time.monotonic() >= self._ask_again_at:
-            if self._is_down:  # one request tries whether it is back; the others do not wait
-                self._ask_again_at = time.monotonic() + self._pause_s
-            try:
-                async with asyncio.timeout(_MAX_WAIT):
-                    budget = await self._count_in(self._redis, key)
-            except (StorageError, OSError, TimeoutError) as exc:
-                self._note_failure(exc)
-            else:
-                self._note_answer()
+        redis = self._redis
+        if redis is not None:
+            budget = await self._ask(lambda: self._count_in(redis, key))
+            if budget is not None:
                 return budget
         return await self._count_in(self._memory, key)
+
+    async def is_ready(self) -> bool:
+        """Tell whether the store answers, in a second at most; memory always does."""
+        redis = self._redis
+        return redis is None or await self._ask(lambda: self._ping(redis.storage)) is not None
+
+    async def _ping(self, storage: Storage) -> bool:
+        if not await storage.check():  # which says why to nobody
+            raise ConnectionError
+        return True
+
+    async def _ask(self, question: Callable[[], Awaitable[_Answer]]) -> _Answer | None:
+        """Return the answer of Redis; None where it does not answer, or did not lately."""
+        if time.monotonic() < self._ask_again_at:
+            return None
+        if self._is_down:  # one request tries whether it is back; the others do not wait
+            self._ask_again_at = time.monotonic() + self._pause_s
+        try:
+            async with asyncio.timeout(_MAX_WAIT):
+                answer = await question()
+        except (StorageError, OSError, TimeoutError) as exc:
+            self._note_failure(exc)
+            return None
+        self._note_answer()
+        return answer
 
     async def close(self) -> None:
         """Close the connections."""

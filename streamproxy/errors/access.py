@@ -18,6 +18,15 @@ class MissingUrl(RequestError):
     hint = "Give exactly one url parameter: the link of a video, percent-encoded."
 
 
+class UnknownEncoding(RequestError):
+    """The request names an encoding that is not known."""
+
+    status = 400
+    code = "unknown_encoding"
+    title = "Not a known encoding"
+    hint = "Leave the encoding out to have it detected, or give one that is known."
+
+
 class AuthenticationRequired(RequestError):
     """The request does not say, or not rightly, who makes it."""
 
@@ -112,6 +121,15 @@ class ForeignSite(RequestError):
     code = "foreign_site"
     title = "Another site may not use this proxy"
     hint = "The owner of this proxy can permit a site: see cors_origin."
+
+
+class ClosedToOthers(RequestError):
+    """The request comes from another machine, and the owner did not say who may come in."""
+
+    status = 403
+    code = "closed_to_others"
+    title = "This proxy is not open to others"
+    hint = "Its owner can set access_token or users_file, or auth to false to let everybody in."
 
 
 class Misdirected(RequestError):

@@ -41,6 +41,24 @@ class NotMedia(ProxyError):
     hint = "Paste the link of the video file itself, not of the page that shows it."
 
 
+class NotSubtitles(ProxyError):
+    """The file holds no subtitles."""
+
+    status = 415
+    code = "not_subtitles"
+    title = "Not subtitles"
+    hint = "Give a subtitle file itself (.srt, .vtt, .ass), not an archive or a page that has it."
+
+
+class UnsupportedSubtitles(ProxyError):
+    """The file may hold subtitles, but what would read its format is not installed."""
+
+    status = 415
+    code = "unsupported_subtitles"
+    title = "These subtitles cannot be read here"
+    hint = "The owner of this proxy can add formats: pip install 'streamproxy[subtitles]'."
+
+
 class TooLarge(ProxyError):
     """The resource is larger than this proxy forwards."""
 
@@ -48,6 +66,21 @@ class TooLarge(ProxyError):
     code = "too_large"
     title = "The file is too large"
     hint = "The owner of this proxy can raise max_file_size."
+
+
+class NotSliceable(ProxyError):
+    """A cache asks for a part to join with others, and nothing shows that they belong together."""
+
+    status = 412
+    code = "not_sliceable"
+    title = "The parts of this file must not be joined"
+    hint = "A cache that asks so should fetch the file as its client asked for it."
+
+
+class SubtitlesTooLarge(TooLarge):
+    """The file is larger than subtitles are."""
+
+    hint = "Subtitle files are small: is this the film itself?"
 
 
 class RangeNotSatisfiable(ProxyError):

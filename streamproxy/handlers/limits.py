@@ -20,9 +20,14 @@ def client_of(request: web.Request, client: UpstreamClient) -> UpstreamClient:
 
 def limits_of(request: web.Request, settings: Settings) -> Limits:
     """Return the limits by the settings, and by the chain that the request came through."""
+    return limits_by(settings, request.get(MAX_SIZE, 0))
+
+
+def limits_by(settings: Settings, max_size: int) -> Limits:
+    """Return the limits by the settings, and the most bytes that a resource may have."""
     return Limits(
         max_skip=settings.max_skip,
-        max_size=request.get(MAX_SIZE, 0),
+        max_size=max_size,
         head_timeout=settings.connect_timeout + settings.read_timeout,
         retry_attempts=settings.retry_attempts,
     )

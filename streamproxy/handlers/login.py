@@ -8,6 +8,7 @@ from aiohttp import StreamReader, web
 
 from streamproxy.access.sign_in import SignIn, begin_session, end_session, query_without_token
 from streamproxy.errors import AuthenticationRequired, TooManyAttempts, WrongCredentials
+from streamproxy.handlers.words import words_for
 from streamproxy.keys import SETTINGS, SIGN_IN
 from streamproxy.version import __version__
 
@@ -22,6 +23,7 @@ _FIELDS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
+    "Vary": "Accept-Language",
 }
 
 
@@ -52,7 +54,9 @@ def login_page(request: web.Request, sign_in: SignIn) -> web.Response:
     authenticator, problem = sign_in.authenticator, sign_in.problem
     query = query_without_token(request)
     is_slow = isinstance(problem, TooManyAttempts)
+    words = words_for(request)
     context = {
+        "t": words,
         "version": __version__,
         "action": f"login?{query}" if query else "login",
         "asks_name": bool(authenticator.users),
@@ -63,6 +67,7 @@ def login_page(request: web.Request, sign_in: SignIn) -> web.Response:
     response = aiohttp_jinja2.render_template("login.html", request, context)
     response.set_status(problem.status if problem else AuthenticationRequired.status)
     response.headers.update(_FIELDS)
+    response.headers["Content-Language"] = words.language
     if problem is not None:
         response.headers.update(problem.fields)
     if response.status == AuthenticationRequired.status:

@@ -13,8 +13,12 @@ async def validate(request: web.Request) -> web.Response:
     shared = request.config_dict
     client, limits = client_of(request, shared[CLIENT]), limits_of(request, shared[SETTINGS])
     with client_presence(request, client.loop):
-        found = await probe(client, request[LINK], limits)
+        found = await probe(client, request[LINK], limits, all_tracks=_asks_for_tracks(request))
     return web.json_response(_answer(found), headers={"Cache-Control": "no-store"})
+
+
+def _asks_for_tracks(request: web.Request) -> bool:
+    return request.query.getall("tracks", []) == ["1"]
 
 
 def _answer(found: Probe) -> dict[str, object]:
@@ -33,4 +37,5 @@ def _answer(found: Probe) -> dict[str, object]:
         "etag": found.etag,
         "last_modified": found.last_modified,
         "moov_at_end": found.moov_at_end,
+        "codecs": found.codecs,
     }

@@ -7,7 +7,8 @@ from streamproxy.keys import RESPONSE_FIELDS
 
 # What a player of another origin needs to see to seek, and to know when to ask again.
 _EXPOSED = (
-    "Accept-Ranges, Content-Length, Content-Range, ETag, Retry-After, RateLimit, RateLimit-Policy"
+    "Accept-Ranges, Content-Length, Content-Range, ETag, Retry-After, RateLimit, RateLimit-Policy, "
+    "X-Request-Id"
 )
 
 

@@ -18,9 +18,11 @@ from streamproxy.keys import IDENTITY, SETTINGS, SIGN_IN
 
 # The names of the routes that need nobody: they show nothing that is anybody's, or are how
 # somebody comes in.
-_PUBLIC_ROUTES = frozenset({"slash", "static", "health", "login", "logout"})
+_PUBLIC_ROUTES = frozenset(
+    {"slash", "static", "worker", "offline", "health", "ready", "openapi", "login", "logout"}
+)
 # The names of those where a token in the query is exchanged.
-_EXCHANGING_ROUTES = frozenset({"page", "admin", "stream", "validate"})
+_EXCHANGING_ROUTES = frozenset({"page", "admin", "stream", "validate", "subtitles"})
 # The names of those that show the form to whoever is not in.
 _PAGES = frozenset({"page", "admin"})
 

@@ -5,7 +5,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.access.acl import Acl
 from streamproxy.keys import HOST_RULE, IDENTITY, MAX_SIZE
-from streamproxy.middlewares.slots import Slots
+from streamproxy.middlewares.slots import KINDS, Slots
 
 
 def enforce_acl(acl: Acl) -> Middleware:
@@ -22,12 +22,14 @@ def enforce_acl(acl: Acl) -> Middleware:
         rights = acl.rights_of(identity)
         request[HOST_RULE] = rights.hosts
         request[MAX_SIZE] = rights.max_file_size
-        if request.match_info.route.name != "stream":
+        kind = KINDS.get(request.match_info.route.name or "")
+        if kind is None:
             return await handler(request)
-        running.take(identity, rights.max_streams, "As many streams run as you may have.")
+        owned = (kind, identity)
+        running.take(owned, rights.max_streams, "As many streams run as you may have.")
         try:
             return await handler(request)
         finally:
-            running.free(identity)
+            running.free(owned)
 
     return middleware

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from streamproxy.access.rates import Budget
 
 # The names of the routes that are not counted: a page has a dozen files, and a balancer asks
-# for health all the time. What has no name is: it looks at credentials, too.
-_UNCOUNTED_ROUTES = frozenset({"static", "health"})
+# for health and readiness all the time. What has no name is: it looks at credentials, too.
+_UNCOUNTED_ROUTES = frozenset({"static", "health", "ready"})
 
 
 def client_of(request: web.Request) -> str:
@@ -81,6 +81,10 @@ class limit_rate:  # noqa: N801  # made and used as the other middlewares are
             for name, value in fields.items():
                 response.headers.setdefault(name, value)
         return response
+
+    async def check(self) -> str | None:
+        """Return what is not ready, in a word; None: the store answers."""
+        return None if await self._counter.is_ready() else "rate_store"
 
     async def close(self, _: web.Application) -> None:
         """Close what is open towards the store."""

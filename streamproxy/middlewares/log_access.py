@@ -14,6 +14,9 @@ from streamproxy.relay.transfer import Outcome, Transfer
 
 logger = logging.getLogger(__name__)
 
+# The names of the routes that the page asks for by the dozen: its files, and how far it is.
+_ROUTINE = frozenset({"static", "own_sessions"})
+
 
 def log_access() -> Middleware:
     """Return the middleware that logs how each request ended.
@@ -64,10 +67,11 @@ def _log(request: web.Request, status: int | None, transfer: Transfer, seconds: 
     relay = None if transfer.relay is None else f"relay={transfer.relay}"
     notes = [str(note) for note in (request.get(IDENTITY), relay) if note is not None]
     link = request.get(LINK)
-    # The page's own files are of no interest, a dozen at a time.
-    is_static = request.match_info.route.name == "static"
+    level = logging.DEBUG if request.match_info.route.name in _ROUTINE else logging.INFO
+    if not logger.isEnabledFor(level):
+        return
     logger.log(
-        logging.DEBUG if is_static else logging.INFO,
+        level,
         "%s %s%s from %s%s: status %s, %d bytes, %.3f s, %s",
         request.method,
         request.rel_url.raw_path,
@@ -78,4 +82,26 @@ def _log(request: web.Request, status: int | None, transfer: Transfer, seconds: 
         transfer.bytes_sent,
         seconds,
         outcome,
+        extra={"facts": _facts(request, status, transfer, seconds)},
     )
+
+
+def _facts(
+    request: web.Request, status: int | None, transfer: Transfer, seconds: float
+) -> dict[str, object]:
+    """Return the same for programs to read, by name (log_format json); None: does not apply."""
+    link, identity = request.get(LINK), request.get(IDENTITY)
+    return {
+        "client": request.remote,
+        "user": None if identity is None else str(identity),
+        "method": request.method,
+        "path": request.rel_url.raw_path,
+        "host": None if link is None else link.host,
+        "status": status,
+        "bytes": transfer.bytes_sent,
+        "seconds": round(seconds, 3),
+        "outcome": transfer.outcome.value,
+        "code": transfer.code,
+        "relay": transfer.relay,
+        "resumes": transfer.resumes,
+    }

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.errors import ProxyError, RequestError
-from streamproxy.keys import RESPONSE_FIELDS
+from streamproxy.keys import REQUEST_ID, RESPONSE_FIELDS
 from streamproxy.protocol.fields import SECURITY_FIELDS
 from streamproxy.relay.presence import ClientGone
 
@@ -48,6 +48,7 @@ def _render(request: web.Request, error: ProxyError) -> web.Response:
         "hint": error.hint,
         "upstream_status": error.upstream_status,
         "retryable": error.retryable,
+        "request_id": request.get(REQUEST_ID),
     }
     own = {"Cache-Control": "no-store", **SECURITY_FIELDS}
     fields = own | request.get(RESPONSE_FIELDS, {})

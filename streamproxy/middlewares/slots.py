@@ -7,6 +7,10 @@ from streamproxy.errors import TooManyStreams
 # Seconds, as a hint: a stream ends when somebody closes a page.
 _RETRY_AFTER = "10"
 
+# What the routes that hold places for their time are counted as: a film and its subtitles
+# need a place each, so that whoever may have one film may have subtitles to it.
+KINDS = {"stream": "stream", "subtitles": "subtitles", "local_subtitles": "subtitles"}
+
 
 class Slots:
     """A count of running streams for each key."""

@@ -6,13 +6,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.keys import CLIENT, HOST_RULE, LINK
-from streamproxy.middlewares.parameters import url_parameter
 from streamproxy.protocol.loops import check_loop
+from streamproxy.protocol.parameters import url_parameter
 from streamproxy.targets.links import Link, parse_link
 from streamproxy.targets.policy import TargetPolicy, check_target
 
 # The names of the routes that fetch a link; the page takes one too, but only shows it.
-_FETCHING_ROUTES = frozenset({"stream", "validate"})
+_FETCHING_ROUTES = frozenset({"stream", "validate", "subtitles"})
 # Characters of a query that is remembered with its link; a few MiB for all of them.
 _MAX_KEPT = 4096
 

@@ -9,9 +9,9 @@ from streamproxy.access.identity import Identity, Kind
 from streamproxy.access.signing import LinkSigner
 from streamproxy.errors import InvalidSignature
 from streamproxy.keys import IDENTITY
-from streamproxy.middlewares.parameters import parameters
+from streamproxy.protocol.parameters import parameters
 
-_FETCHING_ROUTES = frozenset({"stream", "validate"})
+_FETCHING_ROUTES = frozenset({"stream", "validate", "subtitles"})
 
 
 def verify_signature(signer: LinkSigner) -> Middleware:

@@ -46,12 +46,15 @@ def clean_filename(name: str) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def content_disposition(filename: str | None) -> str:
-    """Return our own Content-Disposition: shown in place, saved under *filename*."""
+def content_disposition(filename: str | None, kind: str = "inline") -> str:
+    """Return our own Content-Disposition, by which a file is saved under *filename*.
+
+    :param kind: ``inline``: shown in place; ``attachment``: saved at once.
+    """
     if filename is None:
-        return "inline"
+        return kind
     plain = re.sub(r'[^\x20-\x7e]|["\\%]', "_", filename)
-    value = f'inline; filename="{plain}"'
+    value = f'{kind}; filename="{plain}"'
     if plain != filename:
         value += f"; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
     return value

@@ -86,6 +86,8 @@ _BY_EXTENSION = {
     "m3u8": "application/vnd.apple.mpegurl",
     "mpd": "application/dash+xml",
 }
+# The first extension of a type is the one that it is saved with.
+_EXTENSIONS = {media_type: extension for extension, media_type in reversed(_BY_EXTENSION.items())}
 _CONTAINERS = {
     "video/mp4": "mp4",
     "audio/mp4": "mp4",
@@ -146,6 +148,15 @@ def says_nothing(declared: str | None) -> bool:
 def container_of(media_type: str) -> str | None:
     """Return the short name of the container that a media type stands for."""
     return _CONTAINERS.get(media_type)
+
+
+def name_to_save(filename: str | None, media_type: str) -> str:
+    """Return a name by whose extension a player knows what the file is."""
+    name = filename or "download"
+    extension = _EXTENSIONS.get(media_type)
+    _, dot, found = name.rpartition(".")
+    is_known = dot and found.lower() in _BY_EXTENSION
+    return name if is_known or extension is None else f"{name}.{extension}"
 
 
 def decide_media_type(declared: str | None, filename: str | None, first_bytes: bytes | None) -> str:

@@ -12,7 +12,7 @@ from aiohttp import web
 from streamproxy.errors import ProxyError, ReadTimeout, TooLarge, UpstreamProtocol
 from streamproxy.relay.outlet import Outlet
 from streamproxy.relay.presence import outcome_of_cancellation
-from streamproxy.relay.splice import SpliceLimits, splice
+from streamproxy.relay.pump import PumpLimits, pump
 from streamproxy.relay.transfer import Outcome, Transfer
 from streamproxy.upstream.body import PlannedBody
 
@@ -26,15 +26,14 @@ async def relay_response(
     transfer: Transfer,
     *,
     max_size: int,
-    splicing: SpliceLimits | None = None,
+    limits: PumpLimits,
 ) -> None:
     """Send the head of *response* and all of *body*.
 
     A failure on the way is recorded in *transfer* and shown to the client as a cut.
 
     :param max_size: bytes that a body of unknown length may have; 0: any.
-    :param splicing: how long to wait where bytes are moved within the kernel; None: they
-        are copied.
+    :param limits: of what is moved past aiohttp.
     :raises ClientGone: the client has left.
     """
     outlet = Outlet(request, response, transfer)
@@ -47,7 +46,7 @@ async def relay_response(
             await outlet.send(whole)
             whole = None  # a slow client would hold it here too
         elif has_body:
-            await _relay_body(outlet, body, max_size, splicing)
+            await _relay_body(outlet, body, max_size, limits)
         await outlet.finish()
     except ProxyError as exc:
         outlet.abort()
@@ -66,21 +65,18 @@ async def relay_response(
         transfer.resumes = body.resumes
 
 
-async def _relay_body(
-    outlet: Outlet, body: PlannedBody, max_size: int, splicing: SpliceLimits | None
-) -> None:
-    """Send the body: copied, but for the rest of it that can be moved within the kernel."""
+async def _relay_body(outlet: Outlet, body: PlannedBody, max_size: int, limits: PumpLimits) -> None:
+    """Send the body: by aiohttp, but for the rest of it that can be moved past it."""
     outlet.transfer.relay = "copy"
     while chunk := await body.read():
         _check_size(outlet.transfer.bytes_sent + len(chunk), body, max_size)
         await outlet.send(chunk)
         chunk = b""  # a slow client would hold it here, beside what is left to be sent of it
         await outlet.drain()
-        if splicing is not None:
-            try:
-                await splice(outlet, body, splicing)
-            except (ReadTimeout, UpstreamProtocol) as exc:
-                await body.recover(exc)
+        try:
+            await pump(outlet, body, limits)
+        except (ReadTimeout, UpstreamProtocol) as exc:
+            await body.recover(exc)
 
 
 def _check_size(size: int, body: PlannedBody, max_size: int) -> None:

@@ -43,7 +43,6 @@ class Outlet:
         self._response = response
         self.transfer = transfer
         self._delay: Timeouts | None = None
-        self._call = self._send_head
 
     async def begin(self, *, at_once: bool) -> None:
         """Send the head, with the first bytes if those come soon.
@@ -56,12 +55,12 @@ class Outlet:
             raise ClientGone from exc.with_traceback(None)
         if not at_once:
             self._delay = timeouts_of(asyncio.get_running_loop(), _MAX_HEAD_DELAY)
-            self._delay.start(self._call)
+            self._delay.start(self._send_head)
 
     def _send_head(self) -> None:
         """Send the head, if it was not sent."""
         if self._delay is not None:
-            self._delay.stop(self._call)
+            self._delay.stop(self._send_head)
         with suppress(ConnectionError):  # whoever writes next sees it
             self._request.writer.send_headers()
 
@@ -101,7 +100,7 @@ class Outlet:
         except ConnectionError as exc:
             raise ClientGone from exc.with_traceback(None)
         if self._delay is not None:
-            self._delay.stop(self._call)
+            self._delay.stop(self._send_head)
         await self.flush()
 
     @property

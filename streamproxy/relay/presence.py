@@ -6,13 +6,11 @@ upstream would hold both connections until that one times out.
 """
 
 import asyncio
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 
 from streamproxy.relay.transfer import Outcome
-from streamproxy.upstream.timeouts import interruption, timeouts_of
+from streamproxy.upstream.timeouts import interruption
 
 # Seconds between two looks: a leaver is noticed within this, at two cheap calls a second.
 _INTERVAL = 0.5
@@ -74,13 +72,7 @@ class client_presence(interruption):  # noqa: N801  # reads as asyncio.timeout d
         self._stall_timeout = stall_timeout
         self._unsent = 0
         self._moved_at = 0.0
-        super().__init__(loop)
-        self._looks = timeouts_of(loop, _INTERVAL)
-        self._call = self._look
-
-    def __enter__(self) -> Self:
-        self._looks.start(self._call)
-        return super().__enter__()
+        super().__init__(loop, _INTERVAL)
 
     def _look(self) -> None:
         if _is_gone(self._request):
@@ -88,7 +80,7 @@ class client_presence(interruption):  # noqa: N801  # reads as asyncio.timeout d
         elif self._has_stalled():
             self.interrupt(ClientStalled())
         else:
-            self._looks.start(self._call)
+            self._timeouts.start(self._look)
 
     def _has_stalled(self) -> bool:
         """Tell whether as many bytes wait to be sent as did for all of the timeout."""
@@ -98,12 +90,3 @@ class client_presence(interruption):  # noqa: N801  # reads as asyncio.timeout d
         if unsent != self._unsent or not unsent:
             self._unsent, self._moved_at = unsent, now
         return self._stall_timeout is not None and now - self._moved_at >= self._stall_timeout
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._looks.stop(self._call)
-        super().__exit__(exc_type, exc, traceback)

@@ -7,6 +7,7 @@ they are provably the same version's. Whoever reads here notices nothing but the
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from streamproxy.errors import ProxyError, ReadTimeout, UpstreamProtocol, UpstreamStatus
@@ -114,6 +115,11 @@ class PlannedBody:
         """Return the descriptor of the connection that the body comes by."""
         return self._upstream.fileno()
 
+    @property
+    def receiver(self) -> Callable[[memoryview], int] | None:
+        """What receives from it, where not the socket does: Upstream.receiver."""
+        return self._upstream.receiver
+
     def detach(self) -> tuple[bytes, int]:
         """Let the rest come by the socket, until it has come or recover is called.
 
@@ -122,6 +128,10 @@ class PlannedBody:
         """
         received = self._cut(self._upstream.detach())
         return received, self._left or 0
+
+    def attach(self, length: int) -> None:
+        """End it: all that came by the socket are *length* bytes."""
+        self._upstream.attach(length)
 
     def advance(self, length: int) -> None:
         """Count bytes that were moved from the socket to the client."""

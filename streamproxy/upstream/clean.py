@@ -1,6 +1,7 @@
 """Connections on which nothing waits that nobody asked for: what all connectors share."""
 
 import select
+import ssl
 from typing import Any
 from weakref import WeakSet
 
@@ -12,6 +13,7 @@ from aiohttp.tracing import Trace
 
 from streamproxy.upstream.observer import UNOBSERVED
 from streamproxy.upstream.own import OwnEndpoints
+from streamproxy.upstream.tls import TlsTransport
 
 # Seconds; a viewer's next seek mostly comes within a minute.
 KEEPALIVE = 60.0
@@ -23,6 +25,7 @@ class CleanConnector(TCPConnector):
 
     :param resolver: for the names that it connects to; closed with the connector.
     :param own: where the proxy itself listens; known only while it runs.
+    :param tls: what certificates to trust; None: those that the system trusts.
     :param options: of the class that this one is mixed with.
     """
 
@@ -34,10 +37,12 @@ class CleanConnector(TCPConnector):
         self,
         resolver: AbstractResolver,
         own: OwnEndpoints,
+        tls: ssl.SSLContext | None,
         **options: Any,  # noqa: ANN401  # those of the next class
     ) -> None:
         super().__init__(
             resolver=resolver,
+            ssl=tls or True,
             limit=0,  # viewers are limited where they arrive, not where they would wait
             keepalive_timeout=KEEPALIVE,
             ttl_dns_cache=_DNS_CACHE,
@@ -84,10 +89,12 @@ class CleanConnector(TCPConnector):
 def _is_clean(connection: Connection, protocol: ResponseHandler) -> bool:
     """Tell whether nothing waits to be read: parsed, unparsed, or in the kernel."""
     transport = connection.transport
-    if transport is None or len(protocol) or protocol.should_close:
+    if isinstance(transport, TlsTransport):
+        transport.look()  # it may hold an end, or a session ticket, which is no content
+    if transport is None or transport.is_closing() or len(protocol) or protocol.should_close:
         return False
     if transport.get_extra_info("sslcontext") is not None or not hasattr(select, "poll"):
-        return True  # bytes of TLS need not be bytes of HTTP: a session ticket, say
+        return True
     poller = select.poll()
     poller.register(transport.get_extra_info("socket"), select.POLLIN)
     return not poller.poll(0)

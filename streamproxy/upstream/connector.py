@@ -5,13 +5,18 @@ check and its use. So every address is judged twice: when the resolver answers, 
 a socket is about to be opened to it, which no answer, literal or redirect can avoid.
 """
 
+import asyncio
 import functools
 import socket
+import ssl
 from importlib.util import find_spec
+from typing import Any, cast
 
 from aiohttp import (
     AddrInfoType,
+    ClientConnectorCertificateError,
     ClientConnectorError,
+    ClientConnectorSSLError,
     ClientError,
     ClientHandlerType,
     ClientOSError,
@@ -23,6 +28,7 @@ from aiohttp import (
     ServerDisconnectedError,
 )
 from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from streamproxy.errors import SettingsError
@@ -33,6 +39,7 @@ from streamproxy.upstream.exchange import MAX_FIELD_SIZE, MAX_FIELDS, READ_BUFSI
 from streamproxy.upstream.own import OwnEndpoints
 from streamproxy.upstream.proxied import HttpProxyConnector
 from streamproxy.upstream.resolver import GuardedResolver, judge_address
+from streamproxy.upstream.tls import CAN_WAIT, Unread, start_tls
 
 
 class GuardedConnector(CleanConnector):
@@ -41,6 +48,7 @@ class GuardedConnector(CleanConnector):
     Must be made with a running event loop.
 
     :param resolver: for names; None: the system's.
+    :param tls: what certificates to trust; None: those that the system trusts.
     """
 
     judges_targets = True
@@ -50,13 +58,44 @@ class GuardedConnector(CleanConnector):
         policy: TargetPolicy,
         own: OwnEndpoints | None = None,
         resolver: AbstractResolver | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         own = own or OwnEndpoints()
         super().__init__(
             GuardedResolver(policy, resolver, own=own),
             own,
+            tls,
             socket_factory=functools.partial(_open_socket, policy, own),
         )
+
+    async def _wrap_create_connection(
+        self,
+        *args: Any,  # noqa: ANN401  # whatever aiohttp passes on
+        req: ClientRequest,
+        timeout: ClientTimeout,  # noqa: ASYNC109  # the signature is aiohttp's
+        **options: Any,  # noqa: ANN401  # the same
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        """Connect as aiohttp does, with a TLS of our own."""
+        context: ssl.SSLContext | None = options.get("ssl")
+        if context is None or not CAN_WAIT:
+            return await super()._wrap_create_connection(*args, req=req, timeout=timeout, **options)
+        server_hostname = options.pop("server_hostname", None)
+        try:
+            async with asyncio.timeout(timeout.sock_connect):  # for both together
+                plain, _ = await super()._wrap_create_connection(
+                    Unread, req=req, timeout=timeout, **options | {"ssl": None}
+                )
+                transport, protocol = await start_tls(plain, context, server_hostname, args[0])
+        except (ClientError, TimeoutError):
+            raise
+        except ssl.CertificateError as exc:
+            raise ClientConnectorCertificateError(req.connection_key, exc) from exc
+        except ssl.SSLError as exc:
+            raise ClientConnectorSSLError(req.connection_key, exc) from exc
+        except OSError as exc:
+            raise ClientConnectorError(req.connection_key, exc) from exc
+        return transport, cast("ResponseHandler", protocol)
 
 
 def _open_socket(policy: TargetPolicy, own: OwnEndpoints, addr_info: AddrInfoType) -> socket.socket:
@@ -104,27 +143,32 @@ def parse_upstream_proxy(settings: Settings) -> URL | None:
     return proxy
 
 
-def _make_connector(policy: TargetPolicy, proxy: URL | None) -> CleanConnector:
+def _make_connector(
+    policy: TargetPolicy, proxy: URL | None, tls: ssl.SSLContext | None
+) -> CleanConnector:
     if proxy is None:
-        return GuardedConnector(policy)
+        return GuardedConnector(policy, tls=tls)
     if proxy.scheme == "http":
-        return HttpProxyConnector(OwnEndpoints())
+        return HttpProxyConnector(OwnEndpoints(), tls)
     from streamproxy.upstream.socks import SocksConnector  # noqa: PLC0415  # an optional extra
 
-    return SocksConnector(policy, OwnEndpoints(), proxy)
+    return SocksConnector(policy, OwnEndpoints(), proxy, tls)
 
 
-def open_session(settings: Settings, policy: TargetPolicy) -> ClientSession:
+def open_session(
+    settings: Settings, policy: TargetPolicy, *, tls: ssl.SSLContext | None = None
+) -> ClientSession:
     """Return the session that everything is fetched with; the caller closes it.
 
     It keeps no cookies, follows nothing by itself, believes no environment and decodes
     no body. Must be called with a running event loop.
 
+    :param tls: what certificates to trust; None: those that the system trusts.
     :raises SettingsError: as parse_upstream_proxy.
     """
     proxy = parse_upstream_proxy(settings)
     return ClientSession(
-        connector=_make_connector(policy, proxy),
+        connector=_make_connector(policy, proxy, tls),
         proxy=proxy if proxy is not None and proxy.scheme == "http" else None,
         middlewares=(_no_hidden_retry,),
         cookie_jar=DummyCookieJar(),

@@ -21,6 +21,7 @@ from multidict import CIMultiDictProxy
 from streamproxy.upstream.clean import KEEPALIVE
 from streamproxy.upstream.small import HEAD_END, MAX_HEAD, parse_small
 from streamproxy.upstream.timeouts import timeouts_of
+from streamproxy.upstream.tls import TlsTransport
 
 
 class SmallResponse:
@@ -92,14 +93,12 @@ class Line(asyncio.Protocol):
         self._lines = lines
         self._loop = lines.loop
         self._timeouts = lines.timeouts
-        self._on_timeout = self._end_late
         self._protocol = protocol
         self._transport = transport
         self._waiter: asyncio.Future[SmallResponse | None] | None = None
         self._is_asked = False  # and no head has come
         self._response: SmallResponse | None = None  # of which more is to come
         self._poll: Callable[[int], object] | None = None
-        # Bytes of TLS need not be bytes of HTTP: a session ticket, say.
         if transport.get_extra_info("sslcontext") is None and hasattr(select, "poll"):
             poller = select.poll()
             poller.register(transport.get_extra_info("socket"), select.POLLIN)
@@ -108,6 +107,8 @@ class Line(asyncio.Protocol):
 
     def is_clean(self) -> bool:
         """Tell whether the connection stands, and nothing waits on it to be read."""
+        if isinstance(self._transport, TlsTransport):
+            self._transport.look()  # bytes of TLS need not be content: a session ticket, say
         return not self._transport.is_closing() and (self._poll is None or not self._poll(0))
 
     async def ask(self, head: bytes) -> SmallResponse | None:
@@ -118,7 +119,7 @@ class Line(asyncio.Protocol):
         self._is_asked = True
         self._transport.write(head)
         if self._timeouts is not None:
-            self._timeouts.start(self._on_timeout)
+            self._timeouts.start(self._end_late)
         return await self.wait()
 
     def wait(self) -> "asyncio.Future[SmallResponse | None]":
@@ -161,9 +162,9 @@ class Line(asyncio.Protocol):
         self._response = response if response.left else None
         if self._timeouts is not None:
             if response.left:
-                self._timeouts.restart(self._on_timeout)
+                self._timeouts.start(self._end_late)
             else:
-                self._timeouts.stop(self._on_timeout)
+                self._timeouts.stop(self._end_late)
         if surplus > 0:
             self.close()
         elif not response.left:
@@ -174,7 +175,7 @@ class Line(asyncio.Protocol):
         """Leave the response to aiohttp's protocol."""
         self._is_asked = False
         if self._timeouts is not None:
-            self._timeouts.stop(self._on_timeout)
+            self._timeouts.stop(self._end_late)
         self._transport.set_protocol(self._protocol)
         self._lines.prepare(self._protocol)
         self._wake(None)
@@ -202,7 +203,7 @@ class Line(asyncio.Protocol):
 
     def _end(self, error: Exception) -> None:
         if self._timeouts is not None:
-            self._timeouts.stop(self._on_timeout)
+            self._timeouts.stop(self._end_late)
         if self._response is not None:
             self._response.error = error
         if self._waiter is not None and not self._waiter.done():
@@ -220,7 +221,7 @@ class Line(asyncio.Protocol):
         """Close the connection; nothing is waited for on it any more."""
         self._is_asked, self._response = False, None
         if self._timeouts is not None:
-            self._timeouts.stop(self._on_timeout)
+            self._timeouts.stop(self._end_late)
         self.connection.close()
 
 

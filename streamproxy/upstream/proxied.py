@@ -6,6 +6,7 @@ so that what it connects to is its own choice. docs/targets.md says what that me
 """
 
 import errno
+import ssl
 
 from aiohttp import (
     ClientConnectorDNSError,
@@ -30,8 +31,8 @@ from streamproxy.upstream.resolver import SystemResolver
 class HttpProxyConnector(CleanConnector):
     """A connector for a session that has a proxy; what it connects to is not judged here."""
 
-    def __init__(self, own: OwnEndpoints) -> None:
-        super().__init__(SystemResolver(), own)
+    def __init__(self, own: OwnEndpoints, tls: ssl.SSLContext | None) -> None:
+        super().__init__(SystemResolver(), own, tls)
 
     async def connect(
         self,

@@ -7,7 +7,9 @@ the one says plays, the other plays.
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from streamproxy.errors import ProxyError, ReadTimeout, UpstreamBusy, UpstreamCut, UpstreamProtocol
 from streamproxy.protocol.filenames import find_filename
@@ -24,6 +26,9 @@ from streamproxy.targets.links import Link
 from streamproxy.upstream.client import UpstreamClient
 from streamproxy.upstream.response import Upstream
 from streamproxy.upstream.timeouts import time_limit
+
+# (declared type, file name, first bytes where seen) -> the type to send; or raises NotMedia.
+DecideType = Callable[[str | None, str | None, bytes | None], str]
 
 logger = logging.getLogger(__name__)
 
@@ -65,18 +70,29 @@ class Resource:
     first_bytes: bytes | None
 
 
+_Identify = Callable[[Upstream, ResponsePlan], Awaitable[Resource]]
+
+
 class open_resource:  # noqa: N801  # it reads as what it does
     """Async context manager: open what a link leads to, for its time.
 
     :param look: how many first bytes to look at, in any case; else only those that a type
         that says nothing makes necessary.
+    :param decide: says which type is wanted, and as what to send it.
     :raises ProxyError: policy refuses, the site fails, or what it sends is no media.
     """
 
     def __init__(
-        self, client: UpstreamClient, link: Link, ask: Ask, limits: Limits, *, look: int = 0
+        self,
+        client: UpstreamClient,
+        link: Link,
+        ask: Ask,
+        limits: Limits,
+        *,
+        look: int = 0,
+        decide: DecideType = decide_media_type,
     ) -> None:
-        self._asked = client, link, ask, limits, look
+        self._asked = client, link, ask, limits, partial(_identify, look=look, decide=decide)
         self._head_timeout = limits.head_timeout
 
     async def __aenter__(self) -> Resource:
@@ -93,34 +109,34 @@ class open_resource:  # noqa: N801  # it reads as what it does
 
 
 async def _open_retrying(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, look: int
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, identify: _Identify
 ) -> Resource:
     """Open the link; where nothing came of it, at most retry_attempts times more."""
     for attempt in range(1, limits.retry_attempts + 1):
         try:
-            return await _open_anew(client, link, ask, limits, look)
+            return await _open_anew(client, link, ask, limits, identify)
         except (UpstreamCut, UpstreamBusy) as exc:
             logger.info("Asking again (attempt %d): %s", attempt, exc.detail)
             client.observer.retried()
             asked = retry_after_s(exc.fields.get("Retry-After"), None)
         await asyncio.sleep(backoff_s(attempt, random.random(), asked))  # noqa: S311  # no secret
-    return await _open_anew(client, link, ask, limits, look)
+    return await _open_anew(client, link, ask, limits, identify)
 
 
 async def _open_anew(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, look: int
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, identify: _Identify
 ) -> Resource:
     """Open the link, a second time where remembered redirects may be why it failed."""
     try:
-        return await _open_once(client, link, ask, limits, look)
+        return await _open_once(client, link, ask, limits, identify)
     except ProxyError:
         if not client.forget(link):
             raise
-    return await _open_once(client, link, ask, limits, look)
+    return await _open_once(client, link, ask, limits, identify)
 
 
 async def _open_once(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, look: int
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, identify: _Identify
 ) -> Resource:
     """Open the link, a second time without the range where the site cannot do ranges."""
     sent = ask.range_to_forward
@@ -135,13 +151,15 @@ async def _open_once(
         plan = plan_response(
             ask, upstream.head, sent=sent, max_skip=limits.max_skip, max_size=limits.max_size
         )
-        return await _identify(upstream, plan, look)
+        return await identify(upstream, plan)
     except BaseException:
         upstream.release()
         raise
 
 
-async def _identify(upstream: Upstream, plan: ResponsePlan, look: int) -> Resource:
+async def _identify(
+    upstream: Upstream, plan: ResponsePlan, *, look: int, decide: DecideType
+) -> Resource:
     """Find the type and the name of what the plan will send."""
     said = upstream.head.description
     filename = find_filename(said.content_disposition, upstream.link.path)
@@ -157,7 +175,7 @@ async def _identify(upstream: Upstream, plan: ResponsePlan, look: int) -> Resour
         first_bytes = await _peek(upstream, length)
         if not first_bytes and plan.length is None:
             raise UpstreamProtocol("The site sent no file, and did not say that it has none.")
-    media_type = decide_media_type(declared, filename, first_bytes)
+    media_type = decide(declared, filename, first_bytes)
     return Resource(upstream, plan, media_type, filename, first_bytes)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import ClientError, ClientOSError, ClientPayloadError, ClientResponse
 
@@ -12,6 +12,7 @@ from streamproxy.targets.links import Link
 from streamproxy.upstream.exchange import RECEIVED_LENGTH, Response
 from streamproxy.upstream.failures import translate
 from streamproxy.upstream.lines import SmallResponse
+from streamproxy.upstream.tls import TlsTransport
 
 
 class Upstream:
@@ -26,7 +27,7 @@ class Upstream:
         self._response = response
         self._chunk_size = chunk_size
         self._peeked = b""
-        self._is_detached = False
+        self._missed = 0  # bytes of the body that come past aiohttp; of them all, its end
         connection = response.connection
         self._protocol = None if connection is None else connection.protocol
         self._closed = None if self._protocol is None else self._protocol.closed
@@ -36,6 +37,7 @@ class Upstream:
             self._closed.remove_done_callback(_look_at_exception)
             self._closed.add_done_callback(_look_at_exception)
         transport = None if connection is None else connection.transport
+        # Where TLS is asyncio's.
         self._tls: ssl.SSLObject | None = (
             None if transport is None else transport.get_extra_info("ssl_object")
         )
@@ -66,7 +68,7 @@ class Upstream:
 
     @property
     def can_detach(self) -> bool:
-        """Whether what is left of the body comes as it is, on a socket of its own."""
+        """Whether what is left of the body comes as it is, on a connection of its own."""
         return (
             self._tls is None
             and not self._peeked
@@ -82,12 +84,18 @@ class Upstream:
         number: int = self._transport().get_extra_info("socket").fileno()
         return number
 
+    @property
+    def receiver(self) -> Callable[[memoryview], int] | None:
+        """What receives from the connection, as TlsTransport does; None: its socket does."""
+        transport = self._transport()
+        return transport.receive if isinstance(transport, TlsTransport) else None
+
     def detach(self) -> bytes:
-        """Stop reading, for good, so that somebody else can read from the socket.
+        """Stop reading, so that somebody else can read from the connection.
 
         Only where can_detach. Nothing may be awaited between the last look into the buffer
         and the pause: what aiohttp holds back of a full buffer it adds as soon as there is
-        room. The connection is closed at release: its parser has missed the end.
+        room. Unless attach is called, the connection is closed at release.
 
         :returns: what was received already.
         :raises ProxyError: as read.
@@ -99,10 +107,23 @@ class Upstream:
                 received.append(chunk)
         except (ClientError, OSError) as exc:
             raise translate(exc) from exc
-        self._is_detached = True
+        self._missed = (self.head.content_length or 0) - content.total_bytes
         if not content.is_eof() and self._protocol is not None:
             self._protocol.pause_reading()
         return b"".join(received)
+
+    def attach(self, length: int) -> None:
+        """Go on where somebody else has read *length* bytes: at the end of the body, or nowhere.
+
+        The parser has missed the end. A new one takes its place, as it does for each
+        request, and what comes unasked is noticed as on any kept connection.
+        """
+        self._missed -= length
+        protocol, content = self._protocol, self._response.content
+        if self._missed or protocol is None or protocol.transport is None:
+            return
+        protocol.set_response_params()
+        content.feed_eof()
 
     def _transport(self) -> asyncio.Transport:
         transport = None if self._protocol is None else self._protocol.transport
@@ -164,7 +185,7 @@ class Upstream:
         """Keep the connection for the next request if the body was read, else close it."""
         if self._closed is not None:
             self._closed.remove_done_callback(self._end_reading)
-        if self._is_detached:
+        if self._missed:
             self._response.close()
         else:
             self._response.release()

@@ -5,6 +5,7 @@ judged is what it connects to, and a name server that changes its answer gains n
 """
 
 import errno
+import ssl
 from asyncio import Transport
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -42,11 +43,14 @@ class SocksConnector(CleanConnector, ProxyConnector):
 
     judges_targets = True
 
-    def __init__(self, policy: TargetPolicy, own: OwnEndpoints, proxy: URL) -> None:
+    def __init__(
+        self, policy: TargetPolicy, own: OwnEndpoints, proxy: URL, tls: ssl.SSLContext | None
+    ) -> None:
         resolver = GuardedResolver(policy, own=own)
         super().__init__(
             resolver,
             own,
+            tls,
             proxy_type=_TYPES[proxy.scheme],
             host=proxy.host,
             port=proxy.port,
@@ -73,7 +77,7 @@ class SocksConnector(CleanConnector, ProxyConnector):
         TLS begins here, not in aiohttp-socks: it would hold the certificate against the
         address that the proxy was given.
         """
-        tls = options.pop("ssl", None)
+        context = options.pop("ssl", None)
         host, port = str(addr_infos[0][4][0]), int(addr_infos[0][4][1])
         try:
             judge_address(host, port, self._policy, self.own)
@@ -89,7 +93,7 @@ class SocksConnector(CleanConnector, ProxyConnector):
         except (ProxyConnectionError, ProxyError, OSError, EOFError) as exc:
             failure = OSError(errno.ECONNREFUSED, "The proxy fails.")
             raise ClientProxyConnectionError(req.connection_key, failure) from exc
-        if tls is None:
+        if context is None:
             return transport, plain
         secure, protocol = await self._start_tls_connection(
             transport, req=req, timeout=timeout, client_error=client_error

@@ -30,16 +30,15 @@ class Timeouts:
         self._is_armed = False
 
     def start(self, call: Call) -> None:
-        """Call *call*, which raises nothing, when the time is over; unless it is stopped."""
+        """Call *call*, which raises nothing, when the time is over; unless it is stopped.
+
+        One that has started already starts anew.
+        """
+        self._due.pop(call, None)  # else it would keep its place among those due earlier
         self._due[call] = self._loop.time() + self._seconds
         if not self._is_armed:
             self._is_armed = True
             self._loop.call_later(self._seconds, self._look)
-
-    def restart(self, call: Call) -> None:
-        """Start *call* anew."""
-        self._due.pop(call, None)
-        self.start(call)
 
     def stop(self, call: Call) -> None:
         """Forget *call*, if it was not called yet."""
@@ -71,17 +70,25 @@ class interruption:  # noqa: N801  # reads like asyncio.timeout, which it is mod
 
     Works as asyncio.timeout does: by cancelling the task, and turning the cancellation into
     the exception; one from elsewhere passes through.
+
+    :param seconds: when to look for the first time whether to end it.
     """
 
     _reason: Exception | None = None
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._loop = loop
+        self._timeouts = timeouts_of(loop, seconds)
 
     def __enter__(self) -> Self:
         self._task = cast("asyncio.Task[object]", asyncio.current_task(self._loop))
         self._cancelling = self._task.cancelling()
+        self._timeouts.start(self._look)
         return self
+
+    def _look(self) -> None:
+        """Interrupt, or start anew; as the time is over."""
+        raise NotImplementedError
 
     def interrupt(self, reason: Exception) -> None:
         """End the body with *reason*."""
@@ -95,6 +102,7 @@ class interruption:  # noqa: N801  # reads like asyncio.timeout, which it is mod
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._timeouts.stop(self._look)
         if self._reason is None:
             return
         if self._task.uncancel() <= self._cancelling and exc_type is asyncio.CancelledError:
@@ -104,23 +112,5 @@ class interruption:  # noqa: N801  # reads like asyncio.timeout, which it is mod
 class time_limit(interruption):  # noqa: N801
     """Context manager that ends its body with TimeoutError after so many seconds."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        super().__init__(loop)
-        self._timeouts = timeouts_of(loop, seconds)
-        self._call = self._end
-
-    def __enter__(self) -> Self:
-        self._timeouts.start(self._call)
-        return super().__enter__()
-
-    def _end(self) -> None:
+    def _look(self) -> None:
         self.interrupt(TimeoutError())
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._timeouts.stop(self._call)
-        super().__exit__(exc_type, exc, traceback)

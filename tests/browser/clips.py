@@ -18,16 +18,20 @@ _NOISE = random.Random(180).randbytes(4 * WIDTH * HEIGHT)  # noqa: S311 - a pict
 
 
 def make_clips(folder: Path) -> None:
-    """Write moov-last.mp4, moov-first.mp4, vp8.webm and vp9.webm, each of SECONDS."""
-    _encode(folder / "moov-last.mp4", video="libx264", audio="aac", options={"preset": "ultrafast"})
+    """Write moov-last.mp4, moov-first.mp4, vp8.webm, vp9.webm and sound.webm, each of SECONDS."""
+    encode(folder / "moov-last.mp4", video="libx264", audio="aac", options={"preset": "ultrafast"})
     _move_index_first(folder / "moov-last.mp4", folder / "moov-first.mp4")
     # Each encoder's fastest setting: VP8 at 8 takes ten times as long as at 16.
     for name, codec, speed in (("vp8", "libvpx", "16"), ("vp9", "libvpx-vp9", "8")):
         options = {"deadline": "realtime", "cpu-used": speed, "lag-in-frames": "0"}
-        _encode(folder / f"{name}.webm", video=codec, audio="libopus", options=options)
+        encode(folder / f"{name}.webm", video=codec, audio="libopus", options=options)
+    _keep_sound(folder / "vp8.webm", folder / "sound.webm")
 
 
-def _encode(path: Path, *, video: str, audio: str, options: dict[str, str]) -> None:
+def encode(
+    path: Path, *, video: str, audio: str, options: dict[str, str], seconds: int = SECONDS
+) -> None:
+    """Write a clip with these codecs."""
     with av.open(path, "w") as container:
         pictures = container.add_stream(video, rate=_FRAMES_PER_SECOND, options=options)
         assert isinstance(pictures, VideoStream)
@@ -39,7 +43,7 @@ def _encode(path: Path, *, video: str, audio: str, options: dict[str, str]) -> N
         assert isinstance(sound, AudioStream)
         sound.layout = "mono"
         resampler = av.AudioResampler(format=sound.format, layout="mono", rate=_SAMPLES_PER_SECOND)
-        for second in range(SECONDS):
+        for second in range(seconds):
             for index in range(second * _FRAMES_PER_SECOND, (second + 1) * _FRAMES_PER_SECOND):
                 container.mux(pictures.encode(_picture(index)))
             for frame in resampler.resample(_tone(second)):
@@ -62,6 +66,15 @@ def _move_index_first(source: Path, target: Path) -> None:
             # The demuxer ends with an empty packet for each stream.
             if packet.dts is not None:
                 packet.stream = streams[packet.stream.index]
+                container.mux(packet)
+
+
+def _keep_sound(source: Path, target: Path) -> None:
+    with av.open(source) as whole, av.open(target, "w") as container:
+        sound = container.add_stream_from_template(whole.streams.audio[0])
+        for packet in whole.demux(audio=0):
+            if packet.dts is not None:
+                packet.stream = sound
                 container.mux(packet)
 
 

@@ -41,21 +41,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """Return the path of Chromium; without one these tests are skipped, but never in CI."""
-    for name in CHROMIUM_NAMES:
+def _found(*names: str) -> str:
+    """Return the path of a Chromium; without one these tests are skipped, but never in CI."""
+    for name in names:
         if path := shutil.which(name):
             return path
-    reason = f"no Chromium: none of {', '.join(CHROMIUM_NAMES)} is installed"
+    reason = f"no Chromium: none of {', '.join(names)} is installed"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the path of a Chromium with all that a person has."""
+    return _found(*CHROMIUM_NAMES)
+
+
+@pytest.fixture(scope="session")
+def shell() -> str:
+    """Return the path of a Chromium without windows where there is one: a fifth of the CPU."""
+    return _found("chromium-headless-shell", *CHROMIUM_NAMES)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser(chromium: str) -> AsyncIterator[Browser]:
-    async with launched(chromium) as browser:
+async def browser(shell: str) -> AsyncIterator[Browser]:
+    async with launched(shell) as browser:
         yield browser
 
 
@@ -147,13 +158,13 @@ def complaints() -> list[str]:
 
 @asynccontextmanager
 async def opened_context(
-    browser: Browser, complaints: list[str], *, expected: str = r"(?!)"
+    browser: Browser, complaints: list[str], *, expected: str = r"(?!)", locale: str = "en-GB"
 ) -> AsyncIterator[BrowserContext]:
     """Open a fresh profile whose console is read: violations of the CSP are said there too.
 
     :param expected: a pattern of what the browser may say; by default nothing.
     """
-    context = await browser.new_context(viewport=WINDOW, locale="en-GB")
+    context = await browser.new_context(viewport=WINDOW, locale=locale)
     context.set_default_timeout(WAIT_MS)
     context.on(
         "console",

@@ -75,14 +75,21 @@ class Gate:
 
 
 @asynccontextmanager
-async def guarded(host: str = "127.0.0.1", **settings: Any) -> AsyncIterator[Gate]:
-    """Run a streamproxy that may reach loopback."""
+async def guarded(
+    host: str = "127.0.0.1", *, readers: BrowserContext | None = None, **settings: Any
+) -> AsyncIterator[Gate]:
+    """Run a streamproxy that may reach loopback.
+
+    :param readers: a profile whose pages are closed before the server: they ask to the last.
+    """
     chosen = Settings.parse(host=host, allow_network="127.0.0.0/8", **settings)
     gate = Gate()
     app = create_app(chosen, middlewares=(gate.watch, *default_middlewares(chosen)))
     async with served(app, host) as origin:
         gate.address = f"{origin}/"
         yield gate
+        for page in readers.pages if readers else ():
+            await page.close()
 
 
 class Neighbour:
@@ -116,6 +123,13 @@ async def neighbouring(profile: BrowserContext) -> AsyncIterator[Neighbour]:
     """Run another site."""
     async with served(_other_site()) as origin:
         yield Neighbour(origin, profile)
+
+
+@asynccontextmanager
+async def neighbouring_site() -> AsyncIterator[str]:
+    """Run another site and give its origin, for whoever needs no profile."""
+    async with served(_other_site()) as origin:
+        yield origin.replace("127.0.0.1", "elsewhere.localhost")
 
 
 def _other_site() -> web.Application:

@@ -10,6 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext
 
 from .attacks import ATTACKS, LEAVING, script_of
+from .conftest import launched
 from .gates import Gate, Neighbour, guarded, neighbouring
 from .upstream import Upstream
 from .viewer import WAIT_MS
@@ -55,6 +56,13 @@ _READ = """async ([address]) => {
 }"""
 
 _numbers = count(1)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """Return a browser that asks for all that a person's does, such as icons."""
+    async with launched(chromium) as browser:
+        yield browser
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -1,7 +1,9 @@
 """What fails is said: what, why, and what to do."""
 
+import re
+
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Browser, Route, expect
 
 from streamproxy import errors
 
@@ -54,8 +56,8 @@ async def test_every_code_has_a_title_of_its_own(viewer: Viewer) -> None:
     await viewer.visit()
     titles = await viewer.page.evaluate(
         """async (codes) => {
-            const { problemTitle } = await import("./static/js/strings.js");
-            return codes.map((code) => problemTitle(code, null));
+            const { problemWords } = await import("./static/js/strings.js");
+            return codes.map((code) => problemWords(code).title);
         }""",
         [*codes(), "code_of_a_later_version", "constructor"],
     )
@@ -103,6 +105,8 @@ async def test_proxy_out_of_reach_is_said(viewer: Viewer, complaints: list[str])
 async def test_file_that_browsers_cannot_play_can_be_downloaded(
     viewer: Viewer, upstream: Upstream
 ) -> None:
+    # Where a page cannot open the dialog to save, the browser downloads by itself.
+    await viewer.page.add_init_script("delete window.showSaveFilePicker")
     await viewer.visit()
     await viewer.play(upstream.link("/broken.mp4"))
     await expect(viewer.problem).to_contain_text("This browser cannot play the video")
@@ -146,3 +150,62 @@ async def test_empty_field_asks_for_a_link(viewer: Viewer, pasted: str) -> None:
     await expect(viewer.page.get_by_text("Paste the link of a video first.")).to_be_visible()
     await expect(viewer.field).to_be_focused()
     await expect(viewer.field).to_have_attribute("aria-invalid", "true")
+
+
+async def test_details_are_copied_without_the_secrets_of_the_link(
+    viewer: Viewer, upstream: Upstream
+) -> None:
+    await viewer.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await viewer.visit()
+    async with viewer.page.expect_response("**/api/validate?*") as answered:
+        await viewer.play(upstream.link("/forbidden/film.mp4?token=geheim"))
+    request_id = (await answered.value).headers["x-request-id"]
+    await expect(viewer.problem).to_contain_text(f"Request: {request_id}")
+    await viewer.button("Copy details").click()
+    await expect(viewer.button("Copied")).to_be_visible()
+    copied = await viewer.page.evaluate("navigator.clipboard.readText()")
+    host = upstream.origin.removeprefix("http://")
+    for part in ("upstream_status", "403", request_id, "Chrome/", f"{host}/…/film.mp4"):
+        assert part in copied
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", copied, re.MULTILINE)
+    assert "geheim" not in copied
+    assert "forbidden/" not in copied
+
+
+async def test_details_can_be_selected_where_there_is_no_clipboard(
+    viewer: Viewer, upstream: Upstream
+) -> None:
+    # As on pages that come by plain HTTP from another machine.
+    await viewer.page.add_init_script("delete Navigator.prototype.clipboard")
+    await viewer.visit()
+    await viewer.play(upstream.link("/forbidden/film.mp4"))
+    await viewer.button("Copy details").click()
+    field = viewer.problem.get_by_role("textbox", name="Copy this text")
+    await expect(field).to_be_focused()
+    assert "upstream_status" in await field.input_value()
+    assert await viewer.page.evaluate("getSelection().toString()") == await field.input_value()
+
+
+async def test_german_page_explains_in_german_and_keeps_the_words_of_the_proxy(
+    browser: Browser, proxy: str, upstream: Upstream
+) -> None:
+    context = await browser.new_context(locale="de-DE")
+    try:
+        viewer = Viewer(await context.new_page(), proxy)
+        await viewer.visit(url=upstream.link("/forbidden/film.mp4"))
+        problem = viewer.problem
+        await expect(problem).to_contain_text("Die Website gibt die Datei nicht heraus")
+        await expect(problem).to_contain_text("mit einem Fehler statt mit der Datei.")
+        await expect(problem).to_contain_text("einen frischen kopieren.")
+        english = problem.locator("[lang=en]")
+        await expect(english).to_contain_text("The site answered with status 403 instead of")
+    finally:
+        await context.close()
+
+
+async def test_english_page_says_the_words_of_the_proxy_once(
+    viewer: Viewer, upstream: Upstream
+) -> None:
+    await viewer.visit(url=upstream.link("/forbidden/film.mp4"))
+    words = "The site answered with status 403 instead of the file."
+    await expect(viewer.problem.get_by_text(words)).to_have_count(1)

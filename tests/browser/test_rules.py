@@ -53,6 +53,9 @@ async def call(rules: Page, module: str, name: str, *values: Any) -> Any:
         ("", ""),
         (" \t\n", ""),
         ("<>", ""),
+        ("Watch this: https://example.com/a?b=c d", "https://example.com/a?b=c"),
+        ("see\nhttp://example.com/a", "http://example.com/a"),
+        ("example.com/?to=https://example.org/a", "https://example.com/?to=https://example.org/a"),
     ],
 )
 async def test_pasted_text_means_a_link(rules: Page, pasted: str, link: str) -> None:
@@ -102,6 +105,78 @@ async def test_link_is_described_without_its_secrets(
     rules: Page, link: str, host: str, name: str
 ) -> None:
     assert await call(rules, "links", "describeLink", link) == {"host": host, "name": name}
+
+
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("https://example.com/a/film.mp4", "example.com/a/film.mp4"),
+        (
+            "https://example.com/Der%20Film.mp4?lang=de&q=1080",
+            "example.com/Der Film.mp4?lang=de&q=1080",
+        ),
+        ("http://example.com:8080/#part", "example.com:8080/"),
+        ("https://anna:geheim@example.com/a", "…@example.com/a"),
+        ("https://anna@example.com/a", "…@example.com/a"),
+        ("https://example.com/a?token=x", "example.com/a?token=…"),
+        ("https://example.com/a?Token=x&b=1", "example.com/a?Token=…&b=1"),
+        ("https://example.com/a?X-Amz-Signature=1f", "example.com/a?X-Amz-Signature=…"),
+        (
+            "https://example.com/a?Key-Pair-Id=A&Policy=e&Expires=1",
+            "example.com/a?Key-Pair-Id=…&Policy=…&Expires=…",
+        ),
+        ("https://example.com/a?sig=&b", "example.com/a?sig=&b"),
+        ("https://example.com/a?v=8fa0b2c4d5e6f7a8", "example.com/a?v=…"),
+        ("https://example.com/a?8fa0b2c4d5e6f7a8", "example.com/a?…"),
+        ("https://example.com/a?b=1;st=Zm9vYmFyMTIzNDU2Nzg5", "example.com/a?b=1;st=…"),
+        ("https://example.com/a?v=" + "x" * 32, "example.com/a?v=…"),
+        (
+            "https://example.com/a?name=the-long-name-of-a-film",
+            "example.com/a?name=the-long-name-of-a-film",
+        ),
+        (
+            "https://example.com/550e8400-e29b-41d4-a716-446655440000/film.mp4",
+            "example.com/…/film.mp4",
+        ),
+        ("https://example.com/d/8fa0b2c4d5e6f7a8b9c0", "example.com/d/…"),
+        (
+            "https://example.com/The.Film.2024.1080p.x264-GRP.mp4",
+            "example.com/The.Film.2024.1080p.x264-GRP.mp4",
+        ),
+        ("https://", ""),
+    ],
+)
+async def test_link_is_shown_without_what_looks_like_a_token(
+    rules: Page, link: str, shown: str
+) -> None:
+    assert await call(rules, "links", "shortenLink", link) == shown
+
+
+@pytest.mark.parametrize(
+    ("entry", "position"),
+    [
+        ({"position": 754, "duration": 5400}, 754),
+        ({"position": 10, "duration": 5400}, 10),
+        ({"position": 9.9, "duration": 5400}, 0),
+        ({"position": 5130, "duration": 5400}, 5130),
+        ({"position": 5131, "duration": 5400}, 0),
+        ({"position": 754}, 0),
+        ({"duration": 5400}, 0),
+        ({}, 0),
+    ],
+)
+async def test_place_to_go_on(rules: Page, entry: dict[str, float], position: float) -> None:
+    assert await call(rules, "resume", "resumeAt", entry) == position
+
+
+@pytest.mark.parametrize(
+    ("query", "start_at"), [("", None), ("&t=", 0), ("&t=0", 0), ("&t=90", 90), ("&t=1m", 60)]
+)
+async def test_address_says_what_to_open_and_where(
+    rules: Page, query: str, start_at: float | None
+) -> None:
+    found = await call(rules, "links", "readQuery", f"?url=https%3A%2F%2Fa.example%2F{query}")
+    assert found == {"link": "https://a.example/", "startAt": start_at}
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ _FRAME = """(address) => new Promise((resolve) => {
 async def test_page_is_known_by_the_names_of_loopback(
     page: Page, upstream: Upstream, host: str, name: str
 ) -> None:
-    async with guarded(host) as gate:
+    async with guarded(host, readers=page.context) as gate:
         port = gate.address.rpartition(":")[2]
         viewer = Viewer(page, f"http://{name}:{port}")
         await viewer.visit()
@@ -99,7 +99,7 @@ async def test_link_on_another_site_only_fills_in_the_link(
     page: Page, upstream: Upstream, whose: str
 ) -> None:
     link = upstream.link("/clips/moov-first.mp4")
-    async with guarded() as gate, neighbouring(page.context) as neighbour:
+    async with guarded(readers=page.context) as gate, neighbouring(page.context) as neighbour:
         site = neighbour.elsewhere if whose == "another site" else neighbour.origin
         viewer = Viewer(page, gate.address)
         await page.goto(f"{site}/empty")
@@ -116,7 +116,7 @@ async def test_link_on_another_site_only_fills_in_the_link(
 
 
 async def test_page_that_was_fetched_ahead_waits_too(page: Page, upstream: Upstream) -> None:
-    async with guarded() as gate, neighbouring(page.context) as neighbour:
+    async with guarded(readers=page.context) as gate, neighbouring(page.context) as neighbour:
         address = gate.route("", upstream.link("/clips/vp8.webm"))
         await page.goto(f"{neighbour.elsewhere}/empty")
         await page.evaluate(script_of("speculative_prefetch"), [address, neighbour.elsewhere])
@@ -124,14 +124,13 @@ async def test_page_that_was_fetched_ahead_waits_too(page: Page, upstream: Upstr
         async with page.expect_navigation(url=f"{gate.address}**"):
             await page.evaluate(_FOLLOW, address)
         await expect(page.get_by_text(FROM_ANOTHER_SITE)).to_be_visible()
-        await page.close()  # before its server: it may ask for an icon yet
         assert asked(gate) == []
         assert upstream.first_positions == []
 
 
 async def test_address_that_is_typed_plays_at_once(page: Page, upstream: Upstream) -> None:
     link = upstream.link("/clips/vp8.webm")
-    async with guarded() as gate:
+    async with guarded(readers=page.context) as gate:
         viewer = Viewer(page, gate.address)
         await viewer.open_at(link, "5")
         await viewer.sees_it_play(beyond=5)
@@ -141,7 +140,7 @@ async def test_address_that_is_typed_plays_at_once(page: Page, upstream: Upstrea
 async def test_site_that_keeps_a_hold_of_the_window_cannot_press_play(
     page: Page, upstream: Upstream
 ) -> None:
-    async with guarded() as gate, neighbouring(page.context) as neighbour:
+    async with guarded(readers=page.context) as gate, neighbouring(page.context) as neighbour:
         address = gate.route("", upstream.link("/clips/vp8.webm"))
         await page.goto(f"{neighbour.elsewhere}/empty")
         async with page.context.expect_page() as opened:
@@ -153,7 +152,6 @@ async def test_site_that_keeps_a_hold_of_the_window_cannot_press_play(
         await window.wait_for_url("**#again")
         await window.go_back()
         await expect(window.get_by_text(FROM_ANOTHER_SITE)).to_be_visible()
-        await window.close()  # before its server: it may ask for an icon yet
         assert asked(gate) == []
         assert upstream.first_positions == []
 
@@ -173,7 +171,7 @@ async def sees_a_frame(
     page = await context.new_page()
     async with neighbouring(context) as neighbour:
         ancestor = {"this": neighbour.elsewhere, "other": neighbour.origin}.get(named, "")
-        async with guarded(frame_ancestor=ancestor) as gate:
+        async with guarded(readers=context, frame_ancestor=ancestor) as gate:
             await page.goto(f"{neighbour.elsewhere}/empty")
             await page.evaluate(_FRAME, gate.route("", upstream.link("/clips/vp8.webm")))
             frame = page.frame_locator("iframe")

@@ -43,7 +43,7 @@ class Viewer:
 
     async def play(self, link: str) -> None:
         await self.field.fill(link)
-        await self.button("Play").click()
+        await self.page.locator("#play").click()
 
     async def open_at(self, link: str, time: str) -> None:
         """Open the page at a link and a time, and let it play."""

@@ -96,7 +96,7 @@ class TestMaxStreams:
         ):
             for _ in range(3):
                 assert (await proxy.validate(upstream.link()))["valid"] is True
-                for route in ("/", "/health", "/static/app.css"):
+                for route in ("/", "/health", "/static/css/base.css"):
                     async with proxy.client.get(proxy.url(route)) as got:
                         assert got.status == 200
 

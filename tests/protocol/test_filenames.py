@@ -103,6 +103,10 @@ def test_name_is_offered(name: str | None, expected: str) -> None:
     assert content_disposition(name) == expected
 
 
+def test_file_is_offered_to_be_saved() -> None:
+    assert content_disposition("a b.mp4", "attachment") == 'attachment; filename="a b.mp4"'
+
+
 @pytest.mark.parametrize("name", ["na\xefve \u6620\u753b.mp4", 'a"b%.mp4', "a;b='c'.mp4"])
 def test_name_that_was_offered_is_found_again(name: str) -> None:
     assert find_filename(content_disposition(name), "/x") == name

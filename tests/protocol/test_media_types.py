@@ -9,6 +9,7 @@ from streamproxy.protocol.media_types import (
     decide_media_type,
     is_media,
     moov_at_end,
+    name_to_save,
     says_nothing,
 )
 from streamproxy.protocol.signatures import detect_type
@@ -284,3 +285,24 @@ def test_dash_manifest_without_a_type_is_one() -> None:
     manifest = b'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">'
 
     assert decide_media_type(None, "film", manifest) == "application/dash+xml"
+
+
+@pytest.mark.parametrize(
+    ("filename", "media_type", "expected"),
+    [
+        ("film.mp4", "video/mp4", "film.mp4"),
+        ("FILM.MKV", "video/x-matroska", "FILM.MKV"),
+        ("film.mov", "video/mp4", "film.mov"),  # the site's own word for it stays
+        ("watch", "video/mp4", "watch.mp4"),
+        ("watch.php", "video/webm", "watch.php.webm"),
+        ("v1.5", "audio/mpeg", "v1.5.mp3"),
+        ("mp4", "video/mp4", "mp4.mp4"),
+        (None, "video/x-matroska", "download.mkv"),
+        ("film", "video/x-unheard-of", "film"),
+        (None, "application/octet-stream", "download"),
+    ],
+)
+def test_saved_file_has_an_extension_that_players_know(
+    filename: str | None, media_type: str, expected: str
+) -> None:
+    assert name_to_save(filename, media_type) == expected

@@ -35,7 +35,7 @@ class Break:
 
     It waits until they are received: what is on its way when a connection ends may be lost.
 
-    :param end: close, reset or stall.
+    :param end: close, cut (over TLS, nobody says so), reset or stall.
     """
 
     at: int
@@ -50,6 +50,8 @@ class Break:
         await asyncio.wait_for(self.received.wait(), 5)
         if self.end == "reset":
             exchange.reset()
+        elif self.end == "cut":
+            exchange.cut()
         elif self.end == "stall":
             await exchange.wait_closed()
 

@@ -16,7 +16,16 @@ from breaks import (
     reset,
 )
 from proxies import Proxy, StartProxy, read_stream
-from upstreams import CONTENT, Answer, Exchange, Honest, RawUpstream, raw_upstream, response
+from upstreams import (
+    CONTENT,
+    Answer,
+    Exchange,
+    Honest,
+    RawUpstream,
+    listening,
+    raw_upstream,
+    response,
+)
 
 
 class TestAttempts:
@@ -59,7 +68,7 @@ class TestAttempts:
         broken.received.set()
         await asyncio.sleep(0.3)
         restarted = RawUpstream(Honest())
-        async with await asyncio.start_server(restarted.serve, "127.0.0.1", upstream.port):
+        async with listening(restarted.serve, port=upstream.port):
             assert body + await got.content.read() == CONTENT
         assert asked_of(restarted) == [(f"bytes=5000-{SIZE - 1}", '"v1"')]
 

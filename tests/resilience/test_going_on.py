@@ -24,7 +24,7 @@ from viewers import watch
 class TestGoingOn:
     """The missing bytes are asked for, and no others."""
 
-    @pytest.mark.parametrize("end", ["close", "reset", "stall"])
+    @pytest.mark.parametrize("end", ["close", "cut", "reset", "stall"])
     @pytest.mark.parametrize(
         ("asked", "at", "resumed"),
         [
@@ -151,7 +151,7 @@ class TestGoingOn:
 
     async def test_after_a_pause_in_which_the_upstream_hung_up(self, proxy: Proxy) -> None:
         """The client stops reading until the upstream cannot send, and is cut off for it."""
-        content = CONTENT * 24
+        content = CONTENT * 64  # more than all buffers on the way hold
         is_cut = asyncio.Event()
 
         async def film(exchange: Exchange) -> None:

@@ -14,7 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from streamproxy.errors import BlockedTarget, InvalidUrl, NotMedia, ProxyError, UnsupportedScheme
-from streamproxy.logs import clean_line
+from streamproxy.log_formats import clean_line
 from streamproxy.protocol.fields import metadata
 from streamproxy.protocol.filenames import clean_filename, content_disposition, find_filename
 from streamproxy.protocol.heads import UpstreamHead, read_ask, upstream_fields

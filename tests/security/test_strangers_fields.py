@@ -14,7 +14,7 @@ OURS = {
     *("accept-ranges", "age", "cache-control", "connection", "content-disposition"),
     *("content-encoding", "content-length", "content-range", "content-security-policy"),
     *("content-type", "date", "etag", "expires", "last-modified", "retry-after", "server"),
-    *("transfer-encoding", "x-content-type-options"),
+    *("transfer-encoding", "x-content-type-options", "x-request-id"),
 }
 HOSTILE = {
     "Set-Cookie": "session=evil; Path=/",
@@ -90,6 +90,7 @@ HOSTILE = {
     "Content-Script-Type": "text/javascript",
     "Default-Style": "evil",
     "Server": "evil",
+    "X-Request-Id": "evil-evil-evil",
     "X-Powered-By": "evil",
     "Access-Control-Max-Age": "86400",
     "Set-Login": "logged-in",

@@ -28,7 +28,7 @@ def run_block(name: str) -> dict[str, Any]:
 
 def test_every_block_of_the_page_is_run_here() -> None:
     names = re.findall(r"<!-- (\w+) -->\n```python\n", PAGE.read_text())
-    assert sorted(names) == ["chain", "embed", "session"]
+    assert sorted(names) == ["chain", "embed", "ready", "session"]
     assert PAGE.read_text().count("```python") == len(names)
 
 
@@ -60,7 +60,7 @@ async def test_mounted_proxy_streams(prefix: str) -> None:
         assert (got.status, await got.read()) == (206, CONTENT[5:10])
         async with proxy.client.get(proxy.url(f"{prefix}api/validate", upstream.link())) as answer:
             assert (await answer.json())["valid"] is True
-        async with proxy.client.get(proxy.url(f"{prefix}static/app.css")) as css:
+        async with proxy.client.get(proxy.url(f"{prefix}static/css/base.css")) as css:
             assert (css.status, css.headers["Cache-Control"]) == (200, "no-cache")
 
 
@@ -80,6 +80,14 @@ async def test_session_of_the_page_is_lent() -> None:
         proxy = await serve(await run_block("session")["make_app"](), stack)
         got = await proxy.stream(upstream.link(), "0-9")
         assert await got.read() == CONTENT[:10]
+
+
+async def test_check_of_ones_own_says_why_it_is_not_ready() -> None:
+    async with AsyncExitStack() as stack:
+        proxy = await serve(run_block("ready")["app"], stack)
+        async with proxy.client.get(proxy.url("/ready")) as got:
+            answer = await got.json()
+            assert (got.status, answer) == (503, {"status": "not_ready", "reasons": ["films"]})
 
 
 async def test_lent_session_is_used_and_stays_open() -> None:

@@ -98,7 +98,7 @@ async def test_refusal_tells_the_rate_that_refused(start_proxy: StartProxy) -> N
 
 async def test_health_and_the_files_of_the_page_are_not_counted(start_proxy: StartProxy) -> None:
     proxy = await start_proxy(rate_limit="1/hour")
-    for route in ("/health", "/static/app.css", "/health"):
+    for route in ("/health", "/static/css/base.css", "/health"):
         got = await get(proxy, route)
         assert (got.status, rate_fields(got)) == (200, {})
     assert await statuses(proxy, 2) == [400, 429]

@@ -148,7 +148,7 @@ async def test_program_knows_from_the_start_what_it_listens_on(
     async with running(*arguments, cwd=tmp_path) as (_, address), ClientSession() as client:
         port = URL(address).port
         for host in ("127.0.0.2", "127.0.0.1", "0.0.0.0", "localhost"):
-            link = quote(f"http://{host}:{port}/static/app.css", safe="")
+            link = quote(f"http://{host}:{port}/static/css/base.css", safe="")
             async with client.get(f"http://127.0.0.1:{port}/stream?url={link}") as got:
                 problem = await got.json(content_type=None)
             if (listening, host) == ("127.0.0.1", "127.0.0.2"):

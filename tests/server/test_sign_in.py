@@ -82,7 +82,7 @@ async def test_refusal_of_validate_is_no_answer_about_the_link(locked: Proxy) ->
 
 async def test_health_and_the_files_of_the_page_need_nobody(locked: Proxy) -> None:
     assert (await ask(locked, "/health")).status == 200
-    assert (await ask(locked, "/static/app.css")).status == 200
+    assert (await ask(locked, "/static/css/base.css")).status == 200
 
 
 async def test_bearer_comes_in(locked: Proxy) -> None:

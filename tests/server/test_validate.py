@@ -9,6 +9,10 @@ from upstreams import CONTENT, MP4_START, Exchange, Honest, raw_upstream, respon
 KEYS = {
     *("valid", "content_type", "content_length", "accept_ranges", "supports_range"),
     *("seekable", "filename", "final_url", "container", "etag", "last_modified", "moov_at_end"),
+    "codecs",
+}
+FAILURE_KEYS = {
+    *("valid", "error", "code", "hint", "upstream_status", "retryable", "request_id"),
 }
 
 
@@ -31,6 +35,7 @@ async def test_everything_that_one_look_tells(proxy: Proxy) -> None:
         "etag": '"v1"',
         "last_modified": "Sat, 13 Jan 2024 10:00:00 GMT",
         "moov_at_end": False,
+        "codecs": None,
     }
 
 
@@ -67,7 +72,7 @@ async def test_page_is_known_by_its_bytes_whatever_it_is_called(
     honest = Honest(content=b"<!DOCTYPE html><html>", media_type=declared)
     async with raw_upstream(honest) as upstream:
         answer = await proxy.validate(upstream.link())
-    assert set(answer) == {"valid", "error", "code", "hint", "upstream_status", "retryable"}
+    assert set(answer) == FAILURE_KEYS
     assert (answer["valid"], answer["code"], answer["upstream_status"]) == (
         False,
         "not_media",
@@ -111,3 +116,56 @@ async def test_play_finds_a_warm_connection(proxy: Proxy, ranges: bool) -> None:
 async def test_health(proxy: Proxy) -> None:
     async with proxy.client.get(proxy.url("/health")) as got:
         assert (got.status, (await got.json())["status"]) == (200, "ok")
+
+
+def film_of_three_parts() -> bytes:
+    """Return an MP4 whose index comes last, with a long table between its two tracks."""
+    long_table = {"vide": box("stsz", bytes(50_000)), "soun": b""}
+    tracks = [
+        box("trak", box("mdia", handler(kind), box("minf", box("stbl", entry, long_table[kind]))))
+        for kind, entry in (("vide", entries("jpeg")), ("soun", entries("ac-3")))
+    ]
+    return MP4_START + box("mdat", bytes(100_000)) + box("moov", *tracks)
+
+
+def box(name: str, *contents: bytes) -> bytes:
+    body = b"".join(contents)
+    return (8 + len(body)).to_bytes(4, "big") + name.encode() + body
+
+
+def handler(kind: str) -> bytes:
+    return box("hdlr", bytes(8), kind.encode(), bytes(13))
+
+
+def entries(name: str) -> bytes:
+    return box("stsd", bytes(7), b"\1", box(name, bytes(78)))
+
+
+async def test_all_tracks_are_named_where_they_are_asked_for(proxy: Proxy) -> None:
+    content = film_of_three_parts()
+    async with raw_upstream(Honest(content)) as upstream:
+        assert (await proxy.validate(upstream.link()))["codecs"] is None
+        assert len(upstream.exchanges) == 1
+        url = f"{proxy.url('/api/validate', upstream.link())}&tracks=1"
+        async with proxy.client.get(url) as got:
+            answer = await got.json()
+        asked = [exchange.field("Range") for exchange in upstream.exchanges[1:]]
+    assert answer["codecs"] == ["jpeg", "ac-3"]
+    assert set(answer) == KEYS
+    moov = content.index(b"moov") - 4
+    second = content.rindex(b"trak") - 4
+    assert asked == [
+        "bytes=0-8191",
+        *(f"bytes={at}-{at + 8191}" for at in (moov, second)),
+    ]
+
+
+async def test_tracks_that_cannot_be_reached_are_no_failure(proxy: Proxy) -> None:
+    content = MP4_START + box("mdat", bytes(10))[:4] + b"mdat" + bytes(20_000)
+    fields = {"Content-Type": "video/mp4", "Content-Length": str(len(content))}
+    for answer_all in (Honest(content), response("200 OK", fields, content)):
+        async with raw_upstream(answer_all) as upstream:
+            url = f"{proxy.url('/api/validate', upstream.link())}&tracks=1"
+            async with proxy.client.get(url) as got:
+                answer = await got.json()
+        assert (answer["valid"], answer["codecs"]) == (True, None)

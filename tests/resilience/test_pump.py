@@ -1,4 +1,4 @@
-"""Bytes moved within the kernel: the same promises, and when they are copied after all."""
+"""Bytes moved past aiohttp, in every way: the same promises, and when which way is taken."""
 
 import asyncio
 import itertools
@@ -8,8 +8,6 @@ import pytest
 from aiohttp import ClientError
 from proxies import Proxy, StartProxy, read_stream
 from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="splice is of Linux")
 
 FILM = CONTENT * 8
 HALF = len(FILM) // 2
@@ -24,31 +22,54 @@ def whole(length: int = len(FILM)) -> dict[str, str]:
     return FIELDS | {"Content-Length": str(length)}
 
 
+@pytest.fixture
+def relay(way: str) -> str:
+    """What the log calls the way."""
+    return "splice" if way == "splice" and sys.platform == "linux" else "copy"
+
+
 @pytest.fixture(autouse=True)
 def _log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
 
 
 @pytest.mark.parametrize("asked", [None, "0-", "1000-5000000", "-3000000", f"0-{len(FILM) - 1}"])
-async def test_film_is_moved_within_the_kernel(
-    proxy: Proxy, caplog: pytest.LogCaptureFixture, asked: str | None
+async def test_film_is_moved_the_way_that_fits(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture, relay: str, asked: str | None
 ) -> None:
     async with raw_upstream(Honest(content=FILM)) as upstream:
         got = await proxy.stream(upstream.link(), asked)
         body = await got.read()
     start = int(got.headers["Content-Range"].partition(" ")[2].partition("-")[0]) if asked else 0
     assert body == FILM[start : start + int(got.headers["Content-Length"])]
-    assert "(relay=splice): status 20" in end_of(caplog)
+    assert f"(relay={relay}): status 20" in end_of(caplog)
     assert f"{len(body)} bytes" in end_of(caplog)
 
 
-async def test_owner_can_have_bytes_copied(
-    start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+async def test_chunks_that_are_smaller_than_what_comes_hold_nothing_back(
+    start_proxy: StartProxy,
 ) -> None:
-    proxy = await start_proxy(splice=False)
-    async with raw_upstream(Honest(content=FILM)) as upstream:
-        assert await read_stream(proxy, upstream.link()) == FILM
-    assert "(relay=copy): status 200" in end_of(caplog)
+    """The socket does not show what is left of a record of TLS, which is larger than these."""
+    proxy = await start_proxy(chunk_size="4KiB")
+    is_received = asyncio.Event()
+    pieces = range(HALF, HALF + 20 * 16384, 16384)
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(response("200 OK", whole()), FILM[:HALF])
+        for position in pieces:
+            await is_received.wait()
+            is_received.clear()
+            await exchange.send(FILM[position : position + 16384])
+        await exchange.send(FILM[pieces.stop :])
+
+    async with raw_upstream(answer) as upstream:
+        got = await proxy.stream(upstream.link())
+        assert await got.content.readexactly(HALF) == FILM[:HALF]
+        async with asyncio.timeout(6):  # with a wait for each chunk that is left: 12
+            for position in pieces:
+                is_received.set()
+                assert await got.content.readexactly(16384) == FILM[position : position + 16384]
+        assert await got.read() == FILM[pieces.stop :]
 
 
 async def test_what_is_small_or_chunked_is_copied(
@@ -70,27 +91,57 @@ async def test_part_is_cut_out_of_the_whole_by_copying_then_moved(proxy: Proxy) 
 
 
 async def test_surplus_is_never_passed_on(proxy: Proxy) -> None:
-    async with raw_upstream(response("200 OK", whole(), FILM + b"surplus")) as upstream:
+    async with raw_upstream(
+        response("200 OK", whole(), FILM + b"surplus"), keep_alive=True
+    ) as upstream:
         assert await read_stream(proxy, upstream.link()) == FILM
         assert await read_stream(proxy, upstream.link()) == FILM
+        assert upstream.connections == 2
 
 
-async def test_connection_of_the_client_goes_on_and_that_of_the_upstream_ends(
-    proxy: Proxy,
-) -> None:
+async def test_answer_that_nobody_asked_for_answers_nothing(proxy: Proxy) -> None:
+    """It is whole and right, comes after the body, and tells other bytes."""
+    forged = response("200 OK", whole(10), b"forged....")
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(response("200 OK", whole()), FILM)
+        await sent.wait()
+        await exchange.send(forged)
+        came.set()
+
+    sent, came = asyncio.Event(), asyncio.Event()
+    async with raw_upstream(answer, keep_alive=True) as upstream:
+        for _ in range(2):
+            assert await read_stream(proxy, upstream.link()) == FILM
+            sent.set()
+            await came.wait()
+            sent.clear()
+            came.clear()
+        assert upstream.connections == 2
+
+
+async def test_connections_of_both_sides_go_on(proxy: Proxy) -> None:
     async with raw_upstream(Honest(content=FILM), keep_alive=True) as upstream:
         for _ in range(3):
             assert await read_stream(proxy, upstream.link()) == FILM
             assert (await proxy.validate(upstream.link()))["valid"] is True
-        await asyncio.wait_for(upstream.closed.wait(), 2)
+        assert upstream.connections == 1
     connector = proxy.client.connector
     assert connector is not None
     assert sum(len(kept) for kept in connector._conns.values()) == 1
 
 
-@pytest.mark.parametrize("reset", [False, True])
+async def test_connection_on_which_more_would_come_ends(proxy: Proxy) -> None:
+    """The range is cut out of the whole, which goes on behind it."""
+    async with raw_upstream(Honest(content=FILM, ranges=False), keep_alive=True) as upstream:
+        got = await proxy.stream(upstream.link(), "5000-6000000")
+        assert await got.read() == FILM[5000:6000001]
+        await asyncio.wait_for(upstream.closed.wait(), 2)
+
+
+@pytest.mark.parametrize("end", ["close", "cut", "reset"])
 async def test_upstream_that_breaks_off_is_gone_on_with(
-    proxy: Proxy, caplog: pytest.LogCaptureFixture, reset: bool
+    proxy: Proxy, caplog: pytest.LogCaptureFixture, relay: str, end: str
 ) -> None:
     turns = itertools.count()
 
@@ -105,12 +156,14 @@ async def test_upstream_that_breaks_off_is_gone_on_with(
             status = "206 Partial Content"
             fields["Content-Range"] = f"bytes {first}-{len(FILM) - 1}/{len(FILM)}"
         await exchange.send(response(status, fields), FILM[first : first + 2_000_000])
-        if reset:
+        if end == "reset":
             exchange.reset()
+        elif end == "cut":
+            exchange.cut()
 
     async with raw_upstream(answer) as upstream:
         assert await read_stream(proxy, upstream.link()) == FILM
-    assert "(relay=splice)" in end_of(caplog)
+    assert f"(relay={relay})" in end_of(caplog)
     assert end_of(caplog).endswith("complete, resumes: 3")
 
 
@@ -167,10 +220,11 @@ async def endless(exchange: Exchange) -> None:
     await exchange.send(response("200 OK", whole(2**33)))
     while True:
         await exchange.send(CONTENT)
+        await asyncio.sleep(0)  # asyncio's TLS takes bytes for a broken connection, and never waits
 
 
 async def test_client_that_leaves_ends_it_whether_bytes_come_or_not(
-    proxy: Proxy, caplog: pytest.LogCaptureFixture
+    proxy: Proxy, caplog: pytest.LogCaptureFixture, relay: str
 ) -> None:
     async def silent(exchange: Exchange) -> None:
         await exchange.send(response("200 OK", whole(2**33)), FILM)
@@ -183,7 +237,7 @@ async def test_client_that_leaves_ends_it_whether_bytes_come_or_not(
             got.close()
             await asyncio.wait_for(upstream.closed.wait(), 2)
         assert end_of(caplog).endswith("client_gone")
-        assert "relay=splice" in end_of(caplog)
+        assert f"relay={relay}" in end_of(caplog)
 
 
 async def test_client_that_stalls_is_cut(
@@ -196,3 +250,20 @@ async def test_client_that_stalls_is_cut(
         await asyncio.wait_for(upstream.closed.wait(), 10)
         got.close()
     assert end_of(caplog).endswith("client_stalled")
+
+
+async def test_clients_that_are_slow_by_turns_get_their_own_bytes(proxy: Proxy) -> None:
+    """What each of them does not take at once must survive what comes for the others."""
+    films = [bytes([number]) * len(FILM) for number in range(8)]
+
+    async def answer(exchange: Exchange) -> None:
+        film = films[int(exchange.target.rpartition(b"/")[2])]
+        await exchange.send(response("200 OK", whole(), film))
+
+    async with raw_upstream(answer) as upstream:
+        got = [await proxy.stream(upstream.link(f"/{number}")) for number in range(len(films))]
+        for position in range(0, len(FILM), len(FILM) // 8):
+            for number in range(len(films)):
+                film = films[number][position : position + len(FILM) // 8]
+                assert await got[number].content.readexactly(len(film)) == film
+        assert [await each.read() for each in got] == [b""] * len(films)

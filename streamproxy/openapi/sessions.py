@@ -1,0 +1,72 @@
+"""The streams that run."""
+
+from streamproxy import errors
+from streamproxy.openapi.model import Answer, Operation
+from streamproxy.openapi.parts import HTML, LOCKED, SIGN_IN, WITHOUT_TOKEN, json_of
+
+SESSIONS = (
+    Operation(
+        path="/admin",
+        name="admin",
+        tag="Sessions",
+        summary="Show the streams that run, live",
+        parameters=("token",),
+        answers={
+            200: Answer("The page.", HTML),
+            303: WITHOUT_TOKEN,
+            401: SIGN_IN,
+            429: Answer("The form to sign in, which says to wait.", HTML, ("Retry-After",)),
+        },
+        errors=(*LOCKED, errors.OwnerOnly),
+    ),
+    Operation(
+        path="/api/sessions",
+        name="sessions",
+        tag="Sessions",
+        summary="List the streams that run in this process",
+        description="For the owner alone, as the others that end or show what is of others.",
+        answers={200: Answer("The streams, the oldest first.", json_of("Sessions"))},
+        errors=(*LOCKED, errors.OwnerOnly),
+        has_head=False,
+    ),
+    Operation(
+        path="/api/sessions/events",
+        name="events",
+        tag="Sessions",
+        summary="Send the list each second, as server-sent events",
+        answers={200: Answer("Events without end.", {"text/event-stream": {"type": "string"}})},
+        errors=(*LOCKED, errors.OwnerOnly, errors.NotInstalled),
+        has_head=False,
+    ),
+    Operation(
+        path="/api/sessions/own",
+        name="own_sessions",
+        tag="Sessions",
+        summary="List the streams of a link that one has made oneself",
+        parameters=("url",),
+        answers={200: Answer("How far each is, the oldest first.", json_of("OwnSessions"))},
+        errors=(*LOCKED, errors.MissingUrl, errors.InvalidUrl, errors.UnsupportedScheme),
+        has_head=False,
+    ),
+    Operation(
+        path="/api/sessions/{id}",
+        name="session",
+        tag="Sessions",
+        summary="Say how far a stream is",
+        description="To whoever made it, without what only the owner sees.",
+        parameters=("id",),
+        answers={200: Answer("How far it is.", json_of("Session"))},
+        errors=(*LOCKED, errors.NoSuchSession),
+        has_head=False,
+    ),
+    Operation(
+        path="/api/sessions/{id}",
+        name="session",
+        tag="Sessions",
+        method="delete",
+        summary="End a stream; its client sees a cut",
+        parameters=("id",),
+        answers={204: Answer("It ends.")},
+        errors=(*LOCKED, errors.OwnerOnly, errors.NoSuchSession),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Subtitle files, pure: bytes of whatever encoding and format in, clean WebVTT out."""
