@@ -21,6 +21,7 @@ from streamproxy.arguments import Parser, add_settings
 from streamproxy.commands import COMMANDS
 from streamproxy.demo import Demo
 from streamproxy.errors import SettingsError
+from streamproxy.family import gathered
 from streamproxy.logs import collect_little, configure_logging
 from streamproxy.notify import Notifier, inherited_sockets
 from streamproxy.process import prepare_process
@@ -65,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             settings = Settings.from_environment(os.environ, **arguments)
             number = count_workers(settings)
+            if number > 1:
+                stack.enter_context(gathered())
             collect_little()
             configure_logging(settings, in_thread=number == 1)
             sockets = inherited_sockets() or _listen(settings)
@@ -73,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings, token = _lock(settings, sockets)
             settings = demo.permit(settings) if demo else settings
             make_app = partial(_make_app, settings, demo)
-            app = make_app()
+            # What counts opens files, which are for those who serve.
+            app = make_app() if number == 1 else _make_app(replace(settings, metrics=False), demo)
         except SettingsError as exc:
             print(f"streamproxy: {exc}", file=sys.stderr)
             return 2

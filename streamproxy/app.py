@@ -1,8 +1,10 @@
 """create_app(): joins the chain, the routes and the session's lifetime; nothing else."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import aiohttp_jinja2
@@ -14,6 +16,7 @@ from aiohttp.typedefs import Middleware
 from streamproxy import hosted
 from streamproxy.assets import asset_folder
 from streamproxy.errors import SettingsError
+from streamproxy.family import family_folder, found_family
 from streamproxy.handlers.admin import admin
 from streamproxy.handlers.events import events
 from streamproxy.handlers.health import health
@@ -24,15 +27,22 @@ from streamproxy.handlers.metrics import metrics
 from streamproxy.handlers.openapi import openapi
 from streamproxy.handlers.page import add_slash, page, revalidate_static
 from streamproxy.handlers.ready import ready
-from streamproxy.handlers.sessions import end_session, own_sessions, session, sessions
+from streamproxy.handlers.sessions import (
+    end_session,
+    find_sessions,
+    own_sessions,
+    session,
+    sessions,
+)
 from streamproxy.handlers.stream import stream
 from streamproxy.handlers.subtitles import local_subtitles, subtitles
 from streamproxy.handlers.validate import validate
-from streamproxy.keys import CHECKS, CLIENT, CONVERTER, METRICS, SETTINGS, STREAMS
+from streamproxy.keys import CHECKS, CLIENT, CONVERTER, METRICS, PEERS, SETTINGS, STREAMS
 from streamproxy.middlewares import default_middlewares
 from streamproxy.middlewares.count_requests import count_requests
 from streamproxy.middlewares.limit_rate import limit_rate
 from streamproxy.middlewares.mark_requests import add_request_id, mark_requests
+from streamproxy.relay.peers import Peers
 from streamproxy.relay.streams import Streams
 from streamproxy.settings import Settings
 from streamproxy.targets.links import MAX_LINK_LENGTH
@@ -67,6 +77,8 @@ def create_app(
         cannot be used, or the session goes round it.
     """
     is_hosted = settings is None and hosted.is_under_gunicorn()
+    if is_hosted:
+        found_family(hosted.arbiter())  # before anything counts
     settings = settings or Settings.from_environment()
     _check_proxies(settings, session)
     chain = default_middlewares(settings) if middlewares is None else middlewares
@@ -77,13 +89,14 @@ def create_app(
     app = web.Application(middlewares=[*chain], handler_args=_server_options(settings))
     app[SETTINGS] = settings
     if is_hosted:
-        app.on_startup.append(hosted.prepare)
+        app.on_startup.insert(0, hosted.prepare)  # before the contexts
     app[STREAMS] = Streams()
     app.on_shutdown.append(_end_streams)
     for part in chain:
         if isinstance(part, count_requests):
             app[METRICS] = part.metrics
             app.cleanup_ctx.append(_watch)
+    app.cleanup_ctx.append(_meet_peers)
     app.cleanup_ctx.append(_converter)
     app.cleanup_ctx.append(_upstream_client(settings, session))
     counters = [part for part in chain if isinstance(part, limit_rate)]
@@ -139,7 +152,7 @@ def _add_routes(app: web.Application) -> None:
     app.router.add_get("/api/sessions", sessions, name="sessions", allow_head=False)
     app.router.add_get("/api/sessions/events", events, name="events", allow_head=False)
     app.router.add_get("/api/sessions/own", own_sessions, name="own_sessions", allow_head=False)
-    one = app.router.add_resource("/api/sessions/{id}", name="session")
+    one = app.router.add_resource("/api/sessions/{id:[A-Za-z0-9._-]{8,64}}", name="session")
     one.add_route("GET", session)
     one.add_route("DELETE", end_session)
     app.router.add_get("/metrics", metrics, name="metrics", allow_head=False)
@@ -179,6 +192,18 @@ async def _watch(app: web.Application) -> AsyncIterator[None]:
     yield
     watch.cancel()
     await asyncio.wait([watch])
+
+
+async def _meet_peers(app: web.Application) -> AsyncIterator[None]:
+    """Know the other processes that serve, while the application runs in one of several."""
+    folder = family_folder(os.getppid())
+    if folder is None:
+        yield
+        return
+    peers = app[PEERS] = Peers(folder, partial(find_sessions, app[STREAMS].running))
+    await peers.open()
+    yield
+    await peers.close()
 
 
 async def _converter(app: web.Application) -> AsyncIterator[None]:

@@ -7,7 +7,9 @@ until its owner says who may come in. Mounted in another application it is a par
 """
 
 import logging
+import os
 import sys
+from traceback import walk_stack
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -15,6 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 from streamproxy.access.lock import Lock, warn_of_short_token
 from streamproxy.access.sites import is_loopback
 from streamproxy.errors import ClosedToOthers
+from streamproxy.family import found_family
 from streamproxy.keys import IS_HOSTED, SETTINGS
 from streamproxy.logs import configure_logging
 from streamproxy.process import prepare_process
@@ -31,6 +34,20 @@ def is_under_gunicorn() -> bool:
     return "gunicorn.arbiter" in sys.modules
 
 
+def arbiter() -> int:
+    """Return the process id of gunicorn's arbiter, the parent of its workers.
+
+    With --preload it makes the application itself; else a worker does, while it is spawned.
+    """
+    frames = (frame for frame, _ in walk_stack(None))
+    is_spawned = any(
+        frame.f_code.co_name == "spawn_worker"
+        and frame.f_globals.get("__name__") == "gunicorn.arbiter"
+        for frame in frames
+    )
+    return os.getppid() if is_spawned else os.getpid()
+
+
 async def prepare(app: web.Application) -> None:
     """Do for a worker what the program does for itself, unless *app* is a part of another.
 
@@ -39,6 +56,8 @@ async def prepare(app: web.Application) -> None:
     if app.pre_frozen:  # by the application that it is mounted in
         return
     app[IS_HOSTED] = True
+    # The folder may have gone meanwhile: whoever tidies up temporary files does not know.
+    found_family(os.getppid())
     settings = app[SETTINGS]
     if not logging.getLogger().handlers:
         configure_logging(settings)

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from streamproxy.access.identity import Identity
 from streamproxy.access.sign_in import SignIn
+from streamproxy.relay.peers import Peers
 from streamproxy.relay.streams import Streams
 from streamproxy.relay.transfer import Transfer
 from streamproxy.settings import Settings
@@ -27,6 +28,8 @@ Check = Callable[[], Awaitable[str | None]]
 SETTINGS = web.AppKey("SETTINGS", Settings)
 CLIENT = web.AppKey("CLIENT", UpstreamClient)
 STREAMS = web.AppKey("STREAMS", Streams)
+# The processes that serve together with this one. Absent where there are none.
+PEERS = web.AppKey("PEERS", Peers)
 # What is counted. Absent where nothing is.
 METRICS: web.AppKey["Metrics"] = web.AppKey("METRICS")
 # Whether gunicorn runs the application, and nothing but it. Set by hosted.

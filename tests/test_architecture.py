@@ -27,6 +27,7 @@ RANKS = {
     "log_formats": 2,
     "log_outputs": 2,
     "logs": 3,
+    "family": 3,
     "notify": 3,
     "process": 3,
     "protocol": 3,

@@ -22,7 +22,12 @@ def codes(kind: type[errors.ProxyError] = errors.ProxyError) -> set[str]:
 
 
 def documented_codes() -> set[str]:
-    text = (ROOT / "docs" / "api.md").read_text("utf-8").partition("\n## Errors\n")[2]
+    text = (
+        (ROOT / "docs" / "api.md")
+        .read_text("utf-8")
+        .partition("\n## Errors\n")[2]
+        .partition("\n## ")[0]
+    )
     return set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
 
 

@@ -57,7 +57,7 @@ function show(video, { host, verdict, checkedMs }) {
 	before = now;
 }
 
-/** Of this link, to this browser; in another process of the server there may be more. */
+/** Of this link, to this browser. */
 async function showSent(link) {
 	if (isAsking) {
 		return;

@@ -32,7 +32,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     async with sse_response(request, send_timeout=_SEND_TIMEOUT) as response:
         try:
             while response.is_connected() and not streams.is_draining:
-                await response.send(json.dumps(overview(request)))
+                await response.send(json.dumps(await overview(request)))
                 await asyncio.sleep(_INTERVAL)
         except (ConnectionError, TimeoutError):
             pass  # the watcher has left, or sleeps

@@ -1,54 +1,66 @@
-"""/api/sessions: the streams that run, for the owner; and one's own, for whoever made it."""
+"""/api/sessions: the streams that run, for the owner; and one's own, for whoever made it.
+
+Several processes that serve together answer as one: whoever is asked asks the others.
+"""
 
 import asyncio
+from collections.abc import Iterable
+from typing import Any, TypedDict
 
 from aiohttp import web
 
 from streamproxy.access.clients import client_key
 from streamproxy.access.owner import comes_from_owner
 from streamproxy.errors import NoSuchSession, OwnerOnly
-from streamproxy.keys import IDENTITY, LINK, REQUEST_ID, SETTINGS, STREAMS
+from streamproxy.keys import IDENTITY, LINK, PEERS, REQUEST_ID, SETTINGS, STREAMS
 from streamproxy.protocol.heads import read_ask
 from streamproxy.protocol.parameters import url_parameter
 from streamproxy.relay.streams import Running
-from streamproxy.targets.links import parse_link
+from streamproxy.targets.links import Link, parse_link
 
 _FIELDS = {"Cache-Control": "no-store"}
 
+Facts = dict[str, Any]
+
+
+class Question(TypedDict, total=False):
+    """Which streams are meant: those that all of this holds for; nothing: all.
+
+    :param maker: who made them; the answer then is without what only the owner sees.
+    :param ends: whether they are to be ended.
+    """
+
+    id: str
+    link: str
+    maker: str
+    ends: bool
+
 
 async def sessions(request: web.Request) -> web.Response:
-    """Answer with all streams that run in this process; for the owner."""
+    """Answer with all streams that run; for the owner."""
     check_owner(request)
-    return web.json_response(overview(request), headers=_FIELDS)
+    return web.json_response(await overview(request), headers=_FIELDS)
 
 
 async def session(request: web.Request) -> web.Response:
     """Answer with one stream: all of it to the owner, how far it is to whoever made it."""
-    running = _find(request)
-    now = asyncio.get_running_loop().time()
-    if _is_owner(request):
-        return web.json_response(_facts(running, now), headers=_FIELDS)
-    if _maker(running.request) != _maker(request):
-        raise NoSuchSession
-    return web.json_response(_progress(running, now), headers=_FIELDS)
+    question = Question(id=request.match_info["id"])
+    if not comes_from_owner(request, request.get(IDENTITY), request.config_dict[SETTINGS]):
+        question["maker"] = _maker(request)
+    return web.json_response(await _the_one(request, question), headers=_FIELDS)
 
 
 async def own_sessions(request: web.Request) -> web.Response:
     """Answer with the streams of a link that whoever asks has made: how far each one is."""
-    link, maker = parse_link(url_parameter(request.rel_url.raw_query_string)), _maker(request)
-    now = asyncio.get_running_loop().time()
-    found = [
-        _progress(running, now)
-        for running in _by_age(request)
-        if running.request.get(LINK) == link and _maker(running.request) == maker
-    ]
-    return web.json_response({"sessions": found}, headers=_FIELDS)
+    link = parse_link(url_parameter(request.rel_url.raw_query_string))
+    answers = await _ask(request, Question(link=_name_of(link), maker=_maker(request)))
+    return web.json_response({"sessions": _by_age(answers)}, headers=_FIELDS)
 
 
 async def end_session(request: web.Request) -> web.Response:
     """End a stream; for the owner."""
     check_owner(request)
-    _find(request).end()
+    await _the_one(request, Question(id=request.match_info["id"], ends=True))
     return web.Response(status=204, headers=_FIELDS)
 
 
@@ -57,36 +69,58 @@ def check_owner(request: web.Request) -> None:
 
     :raises OwnerOnly: somebody else asks.
     """
-    if not _is_owner(request):
+    if not comes_from_owner(request, request.get(IDENTITY), request.config_dict[SETTINGS]):
         raise OwnerOnly("This is for the owner of the proxy alone.")
 
 
-def _is_owner(request: web.Request) -> bool:
-    return comes_from_owner(request, request.get(IDENTITY), request.config_dict[SETTINGS])
-
-
-def overview(request: web.Request) -> dict[str, object]:
+async def overview(request: web.Request) -> dict[str, object]:
     """Return what the owner sees of all streams, the oldest first."""
-    now = asyncio.get_running_loop().time()
-    running = _by_age(request)
+    answers = await _ask(request, Question())
+    found = _by_age(answers)
     return {
-        "streams": len(running),
-        "rate": round(sum(one.rate(now) for one in running)),
-        "sessions": [_facts(one, now) for one in running],
+        "streams": len(found),
+        "rate": sum(one["rate"] for one in found),
+        "processes": len(answers),
+        "sessions": found,
     }
 
 
-def _by_age(request: web.Request) -> list[Running]:
-    """Return the streams that run in this process, the oldest first."""
-    return sorted(request.config_dict[STREAMS].running, key=lambda one: one.started_at)
+def find_sessions(running: Iterable[Running], question: Question) -> list[Facts]:
+    """Answer a question about the streams of this process."""
+    now = asyncio.get_running_loop().time()
+    meant = [one for one in running if _is_meant(one, question)]
+    if question.get("ends", False):
+        for one in meant:
+            one.end()
+    tell = _progress if "maker" in question else _facts
+    return [tell(one, now) for one in meant]
 
 
-def _find(request: web.Request) -> Running:
-    wanted = request.match_info["id"]
-    for running in request.config_dict[STREAMS].running:
-        if _id_of(running) == wanted:
-            return running
-    raise NoSuchSession
+async def _ask(request: web.Request, question: Question) -> list[list[Facts]]:
+    """Ask each process that serves together with this one, and itself."""
+    shared = request.config_dict
+    own = find_sessions(shared[STREAMS].running, question)
+    return [own, *(await shared[PEERS].ask(question) if PEERS in shared else ())]
+
+
+async def _the_one(request: web.Request, question: Question) -> Facts:
+    found = _by_age(await _ask(request, question))
+    if not found:
+        raise NoSuchSession
+    return found[0]
+
+
+def _by_age(answers: Iterable[list[Facts]]) -> list[Facts]:
+    return sorted((one for answer in answers for one in answer), key=lambda one: -one["seconds"])
+
+
+def _is_meant(running: Running, question: Question) -> bool:
+    request = running.request
+    return (
+        question.get("id", _id_of(running)) == _id_of(running)
+        and ("link" not in question or question["link"] == _name_of(request.get(LINK)))
+        and ("maker" not in question or question["maker"] == _maker(request))
+    )
 
 
 def _id_of(running: Running) -> str:
@@ -95,11 +129,16 @@ def _id_of(running: Running) -> str:
     return given or running.id
 
 
-def _maker(request: web.Request) -> tuple[object, ...]:
-    return client_key(request.remote), request.get(IDENTITY)
+def _name_of(link: Link | None) -> str:
+    """Return what tells a link from all others; it stays among our processes."""
+    return "" if link is None else f"{link.authorization} {link.origin}{link.target}"
 
 
-def _facts(running: Running, now: float) -> dict[str, object]:
+def _maker(request: web.Request) -> str:
+    return repr((client_key(request.remote), request.get(IDENTITY)))
+
+
+def _facts(running: Running, now: float) -> Facts:
     request = running.request
     identity, ranges = request.get(IDENTITY), read_ask(request.headers).ranges
     link = request.get(LINK)  # a file of subtitles that a client sends has none
@@ -112,13 +151,14 @@ def _facts(running: Running, now: float) -> dict[str, object]:
     return about | _progress(running, now)
 
 
-def _progress(running: Running, now: float) -> dict[str, object]:
+def _progress(running: Running, now: float) -> Facts:
     transport = running.request.transport
+    in_transport = 0 if transport is None else transport.get_write_buffer_size()
     return {
         "id": _id_of(running),
         "bytes": running.transfer.bytes_sent,
         "rate": round(running.rate(now)),
-        "buffer": 0 if transport is None else transport.get_write_buffer_size(),
+        "buffer": running.transfer.held + in_transport,
         "seconds": round(now - running.started_at, 1),
         "relay": running.transfer.relay,
         "resumes": running.resumes,

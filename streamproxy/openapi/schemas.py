@@ -39,7 +39,11 @@ PARAMETERS: dict[str, Schema] = {
     "tracks": _parameter("query", "tracks", "1: look for the codecs of all tracks, too."),
     "encoding": _parameter("query", "encoding", "What the file is encoded in, if known."),
     "id": _parameter(
-        "path", "id", "What names the stream: the X-Request-Id of its answer.", required=True
+        "path",
+        "id",
+        "What names the stream: the X-Request-Id of its answer.",
+        required=True,
+        schema={"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"},
     ),
     "filename": _parameter("path", "filename", "The file's path.", required=True),
     "Range": _parameter(
@@ -152,6 +156,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "streams": {"type": "integer", "minimum": 0},
             "rate": {"type": "integer", "minimum": 0, "description": "Bytes per second, of all."},
+            "processes": {"type": "integer", "minimum": 1, "description": "That answered."},
             "sessions": {"type": "array", "items": {"$ref": "#/components/schemas/Stream"}},
         }
     ),

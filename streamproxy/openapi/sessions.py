@@ -2,7 +2,11 @@
 
 from streamproxy import errors
 from streamproxy.openapi.model import Answer, Operation
-from streamproxy.openapi.parts import HTML, LOCKED, SIGN_IN, WITHOUT_TOKEN, json_of
+from streamproxy.openapi.parts import HTML, LOCKED, SIGN_IN, TEXT, WITHOUT_TOKEN, json_of
+
+_EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+_EVENTS = {"text/event-stream": _EVENT}
+_NO_ID = Answer("It is no id.", TEXT)
 
 SESSIONS = (
     Operation(
@@ -23,7 +27,7 @@ SESSIONS = (
         path="/api/sessions",
         name="sessions",
         tag="Sessions",
-        summary="List the streams that run in this process",
+        summary="List the streams that run",
         description="For the owner alone, as the others that end or show what is of others.",
         answers={200: Answer("The streams, the oldest first.", json_of("Sessions"))},
         errors=(*LOCKED, errors.OwnerOnly),
@@ -34,7 +38,7 @@ SESSIONS = (
         name="events",
         tag="Sessions",
         summary="Send the list each second, as server-sent events",
-        answers={200: Answer("Events without end.", {"text/event-stream": {"type": "string"}})},
+        answers={200: Answer("Events without end.", _EVENTS)},
         errors=(*LOCKED, errors.OwnerOnly, errors.NotInstalled),
         has_head=False,
     ),
@@ -55,7 +59,7 @@ SESSIONS = (
         summary="Say how far a stream is",
         description="To whoever made it, without what only the owner sees.",
         parameters=("id",),
-        answers={200: Answer("How far it is.", json_of("Session"))},
+        answers={200: Answer("How far it is.", json_of("Session")), 404: _NO_ID},
         errors=(*LOCKED, errors.NoSuchSession),
         has_head=False,
     ),
@@ -66,7 +70,7 @@ SESSIONS = (
         method="delete",
         summary="End a stream; its client sees a cut",
         parameters=("id",),
-        answers={204: Answer("It ends.")},
+        answers={204: Answer("It ends."), 404: _NO_ID},
         errors=(*LOCKED, errors.OwnerOnly, errors.NoSuchSession),
     ),
 )

@@ -132,9 +132,10 @@ async def pump(outlet: Outlet, body: PlannedBody, limits: PumpLimits) -> None:
             await outlet.flush()
             outlet.transfer.relay = ends.relay
 
-            def moved(length: int) -> None:
+            def moved(length: int, held: int) -> None:
                 body.advance(length)
                 outlet.transfer.bytes_sent += length
+                outlet.transfer.held = held
 
             await _Pump(ends, left, moved, limits).run()
             body.attach(left)
@@ -150,7 +151,7 @@ class _Pump:
     """
 
     def __init__(
-        self, ends: _Ends, left: int, moved: Callable[[int], None], limits: PumpLimits
+        self, ends: _Ends, left: int, moved: Callable[[int, int], None], limits: PumpLimits
     ) -> None:
         self._source = ends.source
         self._target = ends.target
@@ -210,8 +211,8 @@ class _Pump:
             return
         if length:
             self._progress_at = self._loop.time()
-            self._moved(length)
         held = self._way.held
+        self._moved(length, held)
         if held and not self._is_blocked:
             self._is_blocked = True
             self._loop.remove_reader(self._source)

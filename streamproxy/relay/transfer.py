@@ -24,6 +24,7 @@ class Transfer:
     :param relay: the way that the bytes took: copy, or splice, within the kernel, for all
         but the first; None: none were relayed.
     :param resumes: how often the upstream broke off and was gone on with.
+    :param held: bytes that the relay has, and that the client does not take yet.
     :param counted: of bytes_sent, what has gone into metrics.
     """
 
@@ -32,4 +33,5 @@ class Transfer:
     code: str | None = None
     relay: str | None = None
     resumes: int = 0
+    held: int = 0
     counted: int = 0

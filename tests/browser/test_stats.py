@@ -79,3 +79,9 @@ async def test_figures_move_only_while_they_are_shown(viewer: Viewer, upstream: 
     before = await viewer.page.locator("#stats").text_content()
     await viewer.until("video.currentTime > 5")
     assert await viewer.page.locator("#stats").text_content() == before
+
+
+async def test_server_tells_what_it_has_sent(viewer: Viewer, upstream: Upstream) -> None:
+    await play(viewer, upstream, "/paced/moov-first.mp4")
+    sent = figure(viewer, "Sent by this server")
+    await expect(sent).to_have_text(re.compile(r"^[\d.]+ [kM]B at [\d.]+ [kM]B/s$"))

@@ -78,14 +78,13 @@ class TestCounting:
         assert found["requests_total", "404", "other"] == 1
         assert found["streams_total", "complete"] == 3
 
-    @pytest.mark.parametrize("splice", [False, True], indirect=True)
-    async def test_bytes_are_counted_by_the_way_they_took(self, proxy: Proxy, splice: bool) -> None:
+    @pytest.mark.parametrize("way", ["copy", "splice"], indirect=True)
+    async def test_bytes_are_counted_by_the_way_they_took(self, proxy: Proxy, way: str) -> None:
         async with raw_upstream(Honest()) as upstream:
             await (await proxy.stream(upstream.link(), "0-99")).read()
             await (await proxy.stream(upstream.link())).read()
         found = await counts(proxy)
-        whole = "splice" if splice else "copy"
-        assert found["bytes_total", whole] >= len(CONTENT)
+        assert found["bytes_total", way] >= len(CONTENT)
         assert found["bytes_total", "copy"] + found.get(("bytes_total", "splice"), 0) == (
             len(CONTENT) + 100
         )

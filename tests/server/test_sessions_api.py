@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from aiohttp import ClientError, ClientResponse, web
@@ -211,12 +212,30 @@ class TestOthers:
             assert answer["sessions"][0]["client"] == "192.0.2.7"
             status, own = await ask(guarded, path, **basic("anna"), **far)
             assert (status, own["bytes"]) == (200, len(CONTENT))
-            assert set(own) == {"bytes", "rate", "buffer", "seconds", "relay", "resumes"}
+            assert set(own) == {"id", "bytes", "rate", "buffer", "seconds", "relay", "resumes"}
             for others in ({**basic("bert"), **far}, basic("anna")):
                 status, answer = await ask(guarded, path, **others)
                 assert (status, answer["code"]) == (404, "no_such_session")
             status, answer = await ask(guarded, path, **OWNER)
             assert (status, answer["host"]) == (200, "127.0.0.1")
+
+    async def test_each_finds_their_own_streams_by_the_link(
+        self, guarded: Proxy, upstream: RawUpstream
+    ) -> None:
+        link = upstream.link("/film.mp4?token=s3cret")
+        path = f"/own?{urlencode({'url': link})}"
+        async with playing(guarded, link, **basic("anna")) as got:
+            status, answer = await ask(guarded, path, **basic("anna"))
+            [found] = answer["sessions"]
+            assert (status, found["bytes"]) == (200, len(CONTENT))
+            assert found["id"] == got.headers["X-Request-Id"]
+            for other in (basic("bert"), OWNER):
+                assert await ask(guarded, path, **other) == (200, {"sessions": []})
+            elsewhere = f"/own?{urlencode({'url': upstream.link('/film.mp4')})}"
+            assert (await ask(guarded, elsewhere, **basic("anna")))[1] == {"sessions": []}
+            assert (await ask(guarded, path))[0] == 401
+        status, answer = await ask(guarded, "/own", **basic("anna"))
+        assert (status, answer["code"]) == (400, "missing_url")
 
     @pytest.mark.parametrize("field", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
     async def test_without_a_lock_only_this_machine_is_the_owner(
