@@ -15,6 +15,8 @@ from streamproxy.relay.streams import Streams
 # Connections that wait to be accepted. asyncio also takes it for how many to accept in one
 # go, and CPython 3.11 logs that many errors when descriptors run out.
 _BACKLOG = 256
+# Turns of the loop until an accepted connection is one that the server knows.
+_TURNS_TO_CONNECT = 4
 # Seconds beyond shutdown_grace within which all that is left of the end is done.
 END_TIME = 5.0
 
@@ -66,19 +68,30 @@ async def serve(
         end_us = round((settings.shutdown_grace + END_TIME) * 1e6)
         notifier.tell(STOPPING, f"EXTEND_TIMEOUT_USEC={end_us}")
         if stop.is_replaced:
-            await _leave_to_others(runner)
+            await _stop_accepting(runner, sockets)
+            if runner.server is not None:
+                runner.server.pre_shutdown()  # lets go of connections on which nothing runs
         await streams.drain(settings.shutdown_grace)
         signs_of_life.cancel()
     finally:
+        if runner.sites:
+            await _stop_accepting(runner, sockets)
         await runner.cleanup()
 
 
-async def _leave_to_others(runner: web.AppRunner) -> None:
-    """Accept nothing more, and let go of connections on which nothing runs."""
+async def _stop_accepting(runner: web.AppRunner, sockets: Sequence[socket.socket]) -> None:
+    """Accept nothing more, and see that the server knows all that was accepted.
+
+    asyncio drops connections, and does not close them, that it has accepted but not yet
+    handed over when its server closes (Server._attach of CPython 3.11).
+    """
+    with suppress(NotImplementedError):  # Windows
+        for bound in sockets:
+            asyncio.get_running_loop().remove_reader(bound)
+    for _ in range(_TURNS_TO_CONNECT):
+        await asyncio.sleep(0)
     for site in list(runner.sites):
         await site.stop()
-    if runner.server is not None:
-        runner.server.pre_shutdown()
 
 
 class _Stop:

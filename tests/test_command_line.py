@@ -1,11 +1,13 @@
 """`python -m streamproxy`, as its users start and stop it."""
 
 import asyncio
+import gc
 import json
 import re
 import signal
 import socket
 import ssl
+from contextlib import ExitStack, closing, suppress
 from dataclasses import fields
 from pathlib import Path
 from urllib.parse import quote
@@ -16,7 +18,9 @@ from aiohttp import ClientPayloadError, ClientSession, web
 from program import outcome, run, running
 from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 
-from streamproxy import Settings, __version__
+from streamproxy import Settings, __version__, create_app
+from streamproxy.notify import Notifier
+from streamproxy.server import listen, serve
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -27,6 +31,25 @@ async def test_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) ->
         process.send_signal(number)
         status, _, err = await outcome(process)
     assert (status, "Traceback" in err, "Error" in err) == (0, False, False)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_connection_that_comes_with_the_signal_is_closed(turns: int) -> None:
+    loop, is_ready = asyncio.get_running_loop(), asyncio.Event()
+    [bound] = listen("127.0.0.1", 0)
+    address = bound.getsockname()
+    with bound, ExitStack() as stack, closing(Notifier.from_environment()) as notifier:
+        serving = asyncio.create_task(serve(create_app(), [bound], is_ready.set, notifier))
+        await is_ready.wait()
+        signal.raise_signal(signal.SIGTERM)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        with suppress(ConnectionRefusedError):  # in the last turns
+            stack.enter_context(socket.create_connection(address))
+        await asyncio.wait_for(serving, 20)
+        gc.collect()  # what nobody closed complains, which is an error
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 async def test_signal_ends_running_streams_after_the_grace(tmp_path: Path) -> None:

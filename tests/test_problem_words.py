@@ -18,7 +18,8 @@ OWN_CODES = {
 
 
 def codes(kind: type[errors.ProxyError] = errors.ProxyError) -> set[str]:
-    return {kind.code}.union(*map(codes, kind.__subclasses__()))
+    ours = [one for one in kind.__subclasses__() if one.__module__.startswith("streamproxy.")]
+    return {kind.code}.union(*map(codes, ours))
 
 
 def documented_codes() -> set[str]:

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from .viewer import WAIT_MS, Viewer
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 20
+CLIPS_TIMEOUT_S = 120
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -84,9 +86,20 @@ async def launched(chromium: str, *flags: str) -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of real clips."""
-    folder = tmp_path_factory.mktemp("clips")
-    make_clips(folder)
+    """Return a folder of real clips, which the processes of pytest-xdist share."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, unfinished = base / "clips", base / "clips-unfinished"
+    try:
+        unfinished.mkdir()
+    except FileExistsError:
+        give_up_at = time.monotonic() + CLIPS_TIMEOUT_S
+        while not folder.exists():
+            assert time.monotonic() < give_up_at, "the process that makes the clips does not"
+            time.sleep(0.1)
+    else:
+        make_clips(unfinished)
+        unfinished.rename(folder)
     return folder
 
 
