@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
+from aiohttp import ClientSession
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, Route, ViewportSize, expect
 
@@ -193,3 +194,12 @@ async def test_no_violation_without_javascript(page: Page, upstream: Upstream) -
         await page.goto(address)
         await expect(page.locator(".plain video")).to_be_visible()
         await sees_no_violation(page)
+
+
+async def test_no_violation_in_what_the_owner_sees(page: Page, upstream: Upstream) -> None:
+    async with guarded(readers=page.context) as gate, ClientSession() as client:
+        address = gate.route("stream", upstream.link("/paced/moov-first.mp4"))
+        async with client.get(address):
+            await page.goto(f"{gate.address}admin")
+            await expect(page.get_by_role("row")).to_have_count(2)
+            await sees_no_violation(page)
