@@ -101,6 +101,7 @@ class TestCheck:
 
 SECRETS = {
     "access_token": "hidden-token",
+    "metrics_token": "hidden-metrics-token",
     "signing_key": "hidden-signing-key",
     "rate_store": "redis://:hidden@127.0.0.1/0",
     "upstream_proxy": "http://u:hidden@127.0.0.1:3128",

@@ -88,7 +88,8 @@ async def overview(request: web.Request) -> dict[str, object]:
 def find_sessions(running: Iterable[Running], question: Question) -> list[Facts]:
     """Answer a question about the streams of this process."""
     now = asyncio.get_running_loop().time()
-    meant = [one for one in running if _is_meant(one, question)]
+    oldest_first = sorted(running, key=lambda one: one.started_at)
+    meant = [one for one in oldest_first if _is_meant(one, question)]
     if question.get("ends", False):
         for one in meant:
             one.end()
@@ -159,7 +160,7 @@ def _progress(running: Running, now: float) -> Facts:
         "bytes": running.transfer.bytes_sent,
         "rate": round(running.rate(now)),
         "buffer": running.transfer.held + in_transport,
-        "seconds": round(now - running.started_at, 1),
+        "seconds": round(now - running.started_at, 3),
         "relay": running.transfer.relay,
         "resumes": running.resumes,
     }

@@ -91,13 +91,14 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder, unfinished = base / "clips", base / "clips-unfinished"
     try:
-        unfinished.mkdir()
+        (base / "clips-begun").mkdir()
     except FileExistsError:
         give_up_at = time.monotonic() + CLIPS_TIMEOUT_S
         while not folder.exists():
             assert time.monotonic() < give_up_at, "the process that makes the clips does not"
             time.sleep(0.1)
     else:
+        unfinished.mkdir()
         make_clips(unfinished)
         unfinished.rename(folder)
     return folder

@@ -230,7 +230,7 @@ async def test_preferences_outlive_the_page(viewer: Viewer, upstream: Upstream) 
     await play(viewer, upstream)
     for key in ("ArrowDown", "ArrowDown", "m", ">", "t"):
         await viewer.page.keyboard.press(key)
-    await viewer.until("video.muted && video.playbackRate === 1.25")
+    await viewer.until(f"{KEPT}?.muted && {KEPT}.speed === 1.25 && video.playbackRate === 1.25")
     await viewer.page.reload()
     await viewer.until(
         "video.muted && Math.abs(video.volume - 0.9) < 0.01 && video.playbackRate === 1.25"

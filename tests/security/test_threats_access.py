@@ -1,4 +1,4 @@
-"""Attacks on who may use it: T19 to T25, and T30."""
+"""Attacks on who may use it: T19 to T25, and T31."""
 
 import hashlib
 from collections.abc import AsyncIterator
@@ -150,7 +150,7 @@ async def test_t25_signed_link_for_a_network_is_not_for_who_pretends_it(
         assert await status_of(attacker, url, X_Forwarded_For="203.0.113.5") == 403
 
 
-async def test_t30_viewer_learns_nothing_of_others(
+async def test_t31_viewer_learns_nothing_of_others(
     start_proxy: StartProxy, attacker: ClientSession
 ) -> None:
     proxy = await start_proxy(access_token=TOKEN, signing_key=KEY, trusted_proxy="127.0.0.1")

@@ -268,7 +268,12 @@ class TestEvents:
     async def test_tell_each_second_what_runs(self, proxy: Proxy, upstream: RawUpstream) -> None:
         async with proxy.client.get(proxy.url("/api/sessions/events")) as events:
             assert events.content_type == "text/event-stream"
-            assert await next_event(events) == {"streams": 0, "rate": 0, "sessions": []}
+            assert await next_event(events) == {
+                "streams": 0,
+                "rate": 0,
+                "processes": 1,
+                "sessions": [],
+            }
             async with playing(proxy, upstream.link()), asyncio.timeout(10):
                 while not (found := await next_event(events))["sessions"]:
                     pass
