@@ -66,6 +66,7 @@ async def wake(viewer: Viewer) -> None:
     await viewer.page.mouse.move(box["x"] + 40, box["y"] + 40)
 
 
+KEPT = "JSON.parse(localStorage.getItem('streamproxy.preferences'))"
 RESTS = "document.getElementById('screen').classList.contains('is-resting')"
 
 
@@ -230,7 +231,7 @@ async def test_preferences_outlive_the_page(viewer: Viewer, upstream: Upstream) 
     await play(viewer, upstream)
     for key in ("ArrowDown", "ArrowDown", "m", ">", "t"):
         await viewer.page.keyboard.press(key)
-    await viewer.until(f"{KEPT}?.muted && {KEPT}.speed === 1.25 && video.playbackRate === 1.25")
+    await viewer.until(f"{KEPT}?.muted && {KEPT}.speed == 1.25 && video.playbackRate === 1.25")
     await viewer.page.reload()
     await viewer.until(
         "video.muted && Math.abs(video.volume - 0.9) < 0.01 && video.playbackRate === 1.25"

@@ -19,6 +19,7 @@ from proxies import Proxy
 from redis_servers import free_port
 
 import streamproxy
+from streamproxy.family import family_folder
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 20
@@ -180,7 +181,15 @@ async def gunicorn(
         *("-b", f"{host}:{port}", "--no-control-socket", *options, app),
     )
     environment = {"STREAMPROXY_ALLOW_NETWORK": "127.0.0.0/8"} | environment
+    number = int(options[options.index("-w") + 1]) if "-w" in options else 1
     async with started(command, port, folder, **environment) as server:
+
+        async def all_have_begun() -> bool:
+            met = family_folder(server.process.pid)
+            return met is not None and len([*met.glob("*.sock")]) == number
+
+        # A worker that has just been forked loses signals: it has the arbiter's handlers.
+        assert await eventually(all_have_begun, START_TIMEOUT_S), server.errors
         yield server
 
 
