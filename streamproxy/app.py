@@ -16,7 +16,7 @@ from aiohttp.typedefs import Middleware
 from streamproxy import hosted
 from streamproxy.assets import asset_folder
 from streamproxy.errors import SettingsError
-from streamproxy.family import family_folder, found_family
+from streamproxy.family import family_folder
 from streamproxy.handlers.admin import admin
 from streamproxy.handlers.events import events
 from streamproxy.handlers.health import health
@@ -78,7 +78,7 @@ def create_app(
     """
     is_hosted = settings is None and hosted.is_under_gunicorn()
     if is_hosted:
-        found_family(hosted.arbiter())  # before anything counts
+        hosted.share_counts()
     settings = settings or Settings.from_environment()
     _check_proxies(settings, session)
     chain = default_middlewares(settings) if middlewares is None else middlewares

@@ -39,7 +39,7 @@ def gathered() -> Iterator[None]:
 
 
 def found_family(parent: int) -> None:
-    """Make the folder for the processes of a parent, and let them count there.
+    """Make the folder for the processes of a parent, and let them count there from now on.
 
     Where that cannot be, each process knows its own streams alone, and the log says so.
     """
@@ -66,19 +66,19 @@ def family_folder(parent: int) -> Path | None:
         found = folder.lstat()
     except FileNotFoundError:
         return None
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
         return folder
     logger.warning("%s is not ours alone; each worker knows its own streams alone", folder)
     return None
 
 
 def _path_of(parent: int) -> Path:
-    return Path(tempfile.gettempdir()) / f"streamproxy-{os.getuid()}-{parent}"
+    return Path(tempfile.gettempdir()) / f"streamproxy-{os.geteuid()}-{parent}"
 
 
 def _forget_dead() -> None:
     """Remove what parents left that were killed; gunicorn never tidies up for us."""
-    for folder in Path(tempfile.gettempdir()).glob(f"streamproxy-{os.getuid()}-*"):
+    for folder in Path(tempfile.gettempdir()).glob(f"streamproxy-{os.geteuid()}-*"):
         # Files bear the ids of processes, too, which may outlive their parent.
         names = [folder.name, *(path.stem for path in folder.glob("*"))]
         ids = [int(number[0]) for name in names if (number := _NUMBER.search(name))]

@@ -34,18 +34,14 @@ def is_under_gunicorn() -> bool:
     return "gunicorn.arbiter" in sys.modules
 
 
-def arbiter() -> int:
-    """Return the process id of gunicorn's arbiter, the parent of its workers.
+def share_counts() -> None:
+    """Let the workers count together, before anything counts.
 
-    With --preload it makes the application itself; else a worker does, while it is spawned.
+    Not with --preload: there the arbiter makes the application, perhaps as another user than
+    its workers are, who could not write to its folder.
     """
-    frames = (frame for frame, _ in walk_stack(None))
-    is_spawned = any(
-        frame.f_code.co_name == "spawn_worker"
-        and frame.f_globals.get("__name__") == "gunicorn.arbiter"
-        for frame in frames
-    )
-    return os.getppid() if is_spawned else os.getpid()
+    if any(frame.f_code.co_name == "spawn_worker" for frame, _ in walk_stack(None)):
+        found_family(os.getppid())
 
 
 async def prepare(app: web.Application) -> None:
@@ -56,7 +52,7 @@ async def prepare(app: web.Application) -> None:
     if app.pre_frozen:  # by the application that it is mounted in
         return
     app[IS_HOSTED] = True
-    # The folder may have gone meanwhile: whoever tidies up temporary files does not know.
+    # With --preload this is the first time; else the folder is there.
     found_family(os.getppid())
     settings = app[SETTINGS]
     if not logging.getLogger().handlers:

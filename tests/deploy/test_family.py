@@ -82,6 +82,7 @@ async def test_process_that_hangs_or_is_killed_is_left_out(server: Server) -> No
     assert await eventually(lambda: all_answer(server), 20)
 
 
+@pytest.mark.parametrize("server", ["program", "gunicorn"], indirect=True)
 async def test_each_process_counts_for_all(server: Server) -> None:
     async with raw_upstream(Honest()) as upstream:
         for _ in range(STREAMS):
@@ -122,7 +123,7 @@ class TestFolder:
         self, elsewhere: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Attack: who knows the process id makes the folder first, and lies about streams."""
-        folder = elsewhere / f"streamproxy-{os.getuid()}-{os.getpid()}"
+        folder = elsewhere / f"streamproxy-{os.geteuid()}-{os.getpid()}"
         folder.mkdir()
         folder.chmod(0o777)
         found_family(os.getpid())
@@ -132,14 +133,14 @@ class TestFolder:
 
     def test_link_to_somewhere_else_is_not_followed(self, elsewhere: Path) -> None:
         (elsewhere / "target").mkdir(mode=0o700)
-        (elsewhere / f"streamproxy-{os.getuid()}-{os.getpid()}").symlink_to(elsewhere / "target")
+        (elsewhere / f"streamproxy-{os.geteuid()}-{os.getpid()}").symlink_to(elsewhere / "target")
         found_family(os.getpid())
         assert family_folder(os.getpid()) is None
 
     def test_what_killed_parents_left_is_removed(self, elsewhere: Path) -> None:
-        left = elsewhere / f"streamproxy-{os.getuid()}-4194305"  # above the largest process id
+        left = elsewhere / f"streamproxy-{os.geteuid()}-4194305"  # above the largest process id
         left.mkdir()
-        other = elsewhere / f"streamproxy-{os.getuid()}-notes"
+        other = elsewhere / f"streamproxy-{os.geteuid()}-notes"
         other.mkdir()
         found_family(os.getpid())
         assert not left.exists()
