@@ -33,7 +33,7 @@ _QUIET_TIMEOUT_S = 20.0
 _REQUEST_TIMEOUT_S = 30.0
 # Short times, or a soak would mostly wait.
 _SERVER = (
-    *("--read-timeout", "0.5", "--connect-timeout", "20"),
+    *("--read-timeout", "1.5", "--connect-timeout", "20"),
     # A kept connection that dies under a request costs one of them.
     *("--retry-attempts", "5", "--resume-attempts", "4"),
 )

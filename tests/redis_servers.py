@@ -1,20 +1,28 @@
 """A real redis-server for the tests, on a free port."""
 
 import asyncio
+import os
 import shutil
 import socket
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from itertools import cycle
 
 import pytest
+
+# Below those that the system gives to whoever wants any: nobody else takes one of these in the
+# time between. Each process of pytest-xdist (gw0, gw1, ...) has a thousand.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = cycle(range(16_000 + 1000 * _WORKER, 17_000 + 1000 * _WORKER))
 
 
 def free_port() -> int:
     """Return a port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        port: int = bound.getsockname()[1]
-        return port
+    for port in _PORTS:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError  # a cycle has no end
 
 
 class RedisServer:

@@ -47,8 +47,8 @@ export function bindLater(player, opened) {
 	});
 	on(byId("statistics"), "click", () => using("stats", ({ toggle }) => toggle(player.video, opened)));
 
-	on(byId("help"), "click", () => {
-		addSheet();
+	on(byId("help"), "click", async () => {
+		await addSheet();
 		byId("shortcuts").showModal();
 	});
 

@@ -17,7 +17,7 @@ export function bindRecent(onOpen) {
 
 	function render() {
 		const entries = recentLinks();
-		search.hidden = entries.length < SEARCHED_FROM;
+		search.hidden &&= entries.length < SEARCHED_FROM;
 		const wanted = search.hidden ? "" : search.value.trim().toLowerCase();
 		const shown = entries
 			.filter(({ link, title }) => `${title} ${shortenLink(link)}`.toLowerCase().includes(wanted))
