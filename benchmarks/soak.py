@@ -189,9 +189,10 @@ class Upstream:
                 writer.transport.abort()
             return False
         writer.write(response_head)
-        writer.write(body)
-        if case.fault is Fault.SURPLUS:
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong")
+        # At one time: what comes when the next request is sent already, is an answer to it for
+        # all that HTTP/1.1 knows.
+        surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong"
+        writer.write(bytes(body) + surplus if case.fault is Fault.SURPLUS else body)
         await writer.drain()
         return case.fault is not Fault.CLOSES_AFTERWARDS
 

@@ -115,8 +115,11 @@ class Exchanges:
         lines += [f"{name}: {value}" for name, value in fields.items()]
         head = _make_head(lines)
         line = self._lines.take(link.origin) or await self._connect(link.origin, request)
+        response = await line.ask(head)
+        if response is not None:
+            return response
         try:
-            return await line.ask(head) or await _read_head(line.connection)
+            return await _read_head(line.connection)
         except HttpProcessingError as exc:
             line.close()
             raise ClientResponseError(request.request_info, (), message="Malformed head") from exc

@@ -120,7 +120,21 @@ class Line(asyncio.Protocol):
         self._transport.write(head)
         if self._timeouts is not None:
             self._timeouts.start(self._end_late)
-        return await self.wait()
+        answered = self.wait()
+        try:
+            return await answered
+        except BaseException:
+            # Whoever asked may be gone just when all of the response has come: then the
+            # connection is kept already, and may be somebody else's.
+            if answered.done() and not answered.cancelled() and answered.exception() is None:
+                response = answered.result()
+            else:
+                response = None
+            if response is None:
+                self.close()
+            else:
+                response.release()
+            raise
 
     def wait(self) -> "asyncio.Future[SmallResponse | None]":
         """Return what is done when something has come, with the response that it is of.

@@ -33,9 +33,9 @@ async def gate() -> AsyncIterator[Gate]:
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """Open a page in a browser that may call a refusal an error, and nothing else.
 
-    But for an icon that it asks for when the server of the test has ended.
+    But for an icon or a worker that it asks for when the server of the test has ended.
     """
-    expected = "status of (401|429)|ERR_CONNECTION_REFUSED"
+    expected = "status of (401|429)|ERR_CONNECTION_REFUSED|fetching the script"
     async with opened_context(browser, [], expected=expected) as context:
         yield await context.new_page()
 

@@ -8,6 +8,13 @@ from multidict import CIMultiDict
 from proxies import Proxy, StartProxy, code_of
 from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 
+from streamproxy import Settings
+from streamproxy.targets.links import parse_link
+from streamproxy.targets.policy import TargetPolicy
+from streamproxy.upstream.clean import CleanConnector
+from streamproxy.upstream.connector import open_session
+from streamproxy.upstream.exchange import Exchanges
+from streamproxy.upstream.lines import SmallResponse
 from streamproxy.upstream.small import MAX_SMALL, parse_small
 
 STRONG = {"ETag": '"v1"', "Content-Type": "video/mp4"}
@@ -220,3 +227,28 @@ async def test_client_that_leaves_in_the_body_closes_the_connection(proxy: Proxy
         got.close()
         async with asyncio.timeout(10):
             await upstream.closed.wait()
+
+
+@pytest.mark.parametrize("turns", range(40))
+async def test_client_that_leaves_as_its_part_comes_takes_no_connection_of_others(
+    turns: int,
+) -> None:
+    """The connection is kept as soon as all has come, before whoever asked goes on."""
+    settings = Settings.parse(allow_network="127.0.0.0/8")
+    canned = response("206 Partial Content", part(5), b"first")
+    async with (
+        raw_upstream(canned, keep_alive=True) as upstream,
+        open_session(settings, TargetPolicy.from_settings(settings)) as session,
+    ):
+        assert isinstance(session.connector, CleanConnector)
+        exchanges = Exchanges(session, session.connector)
+        link = parse_link(upstream.link())
+        leaving = asyncio.create_task(exchanges.get(link, {}))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        async with asyncio.timeout(5):
+            got = await exchanges.get(link, {})
+            assert isinstance(got, SmallResponse)
+            assert await got.read() == b"first"
+        exchanges.close()
