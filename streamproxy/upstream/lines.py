@@ -126,14 +126,9 @@ class Line(asyncio.Protocol):
         except BaseException:
             # Whoever asked may be gone just when all of the response has come: then the
             # connection is kept already, and may be somebody else's.
-            if answered.done() and not answered.cancelled() and answered.exception() is None:
-                response = answered.result()
-            else:
-                response = None
-            if response is None:
-                self.close()
-            else:
-                response.release()
+            has_come = answered.done() and not (answered.cancelled() or answered.exception())
+            response = answered.result() if has_come else None
+            (self.close if response is None else response.release)()
             raise
 
     def wait(self) -> "asyncio.Future[SmallResponse | None]":
@@ -175,10 +170,7 @@ class Line(asyncio.Protocol):
         response.left -= len(data)
         self._response = response if response.left else None
         if self._timeouts is not None:
-            if response.left:
-                self._timeouts.start(self._end_late)
-            else:
-                self._timeouts.stop(self._end_late)
+            (self._timeouts.start if response.left else self._timeouts.stop)(self._end_late)
         if surplus > 0:
             self.close()
         elif not response.left:
@@ -205,9 +197,8 @@ class Line(asyncio.Protocol):
         if self._is_asked:
             self._leave()
         elif self._response is not None:
-            is_reset = isinstance(exc, OSError)
             closed = ClientPayloadError("The connection was closed in the body.")
-            self._end(ClientOSError(*exc.args) if is_reset and exc is not None else closed)
+            self._end(ClientOSError(*exc.args) if isinstance(exc, OSError) else closed)
         else:
             self._lines.drop(self)
         self._protocol.connection_lost(exc)
@@ -275,10 +266,7 @@ class Lines:
             line.close()
             return
         line.kept_at = self.loop.time()
-        kept = self._kept.get(line.origin)
-        if kept is None:
-            kept = self._kept[line.origin] = []
-        kept.append(line)
+        self._kept.setdefault(line.origin, []).append(line)
         if not self._is_sweeping:
             self._is_sweeping = True
             self._sweeps.start(self._sweep)
