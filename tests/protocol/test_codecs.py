@@ -76,6 +76,8 @@ AVC, AC3 = picture("avc1", box("avcC", AVC_C)), sound("ac-3", box("dac3", bytes(
         pytest.param([track("text", box("tx3g")), track("sbtl", box("c608")), AC3], ["ac-3"]),
         pytest.param([picture("avc1"), AC3], ["ac-3"], id="no configuration"),
         pytest.param([picture("avc1", box("avcC", b"\1")), AC3], ["ac-3"], id="cut configuration"),
+        pytest.param([sound("mp4a", box("esds", b"\0" * 9)), AC3], ["ac-3"], id="no descriptor"),
+        pytest.param([sound("mp4a", box("esds", ESDS[:9])), AC3], ["ac-3"], id="cut descriptor"),
         pytest.param([picture('a"\\b'), AC3], ["ac-3"], id="name that is none"),
         pytest.param([picture("    "), AC3], ["ac-3"], id="no name"),
         pytest.param([box("trak"), box("trak", box("mdia")), AC3], ["ac-3"], id="empty tracks"),
@@ -214,3 +216,11 @@ def test_hostile_bytes_give_harmless_names(file: tuple[bytes, str]) -> None:
     if container == "mp4":
         _, looks = read_in_looks(content, 64)
         assert looks <= 1 + len(content) // 8
+
+
+def test_index_that_is_found_reads_no_more() -> None:
+    index = Mp4Index()
+    index.read(film(AC3))
+    assert index.position is None
+    index.read(film(AVC))
+    assert index.codecs == ["ac-3"]

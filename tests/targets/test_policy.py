@@ -212,3 +212,11 @@ def test_each_narrowing_must_permit() -> None:
     for host in ("a.example", "c.example"):
         with pytest.raises(BlockedTarget, match="Your access does not cover this host"):
             check_target(parse_link(f"http://{host}/"), narrower)
+
+
+def test_what_is_remembered_of_many_hosts_permits_no_other() -> None:
+    strict = policy(**DENIED)
+    for number in range(3000):
+        check_target(parse_link(f"https://host{number}.example/"), strict)
+        with pytest.raises(BlockedTarget):
+            check_target(parse_link(f"https://host{number}.cdn.example/"), strict)
