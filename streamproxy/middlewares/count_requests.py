@@ -1,16 +1,15 @@
 """Count requests for Prometheus, by what they were answered with."""
 
-import asyncio
 from importlib.util import find_spec
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import MultiMapping
 
-from streamproxy.errors import ProxyError, SettingsError
+from streamproxy.errors import SettingsError
 from streamproxy.keys import TRANSFER
-from streamproxy.relay.presence import ClientGone, outcome_of_cancellation
-from streamproxy.relay.transfer import Outcome, Transfer
+from streamproxy.middlewares.ending import ending
+from streamproxy.relay.transfer import Transfer
 
 # nginx's status for a request whose client left.
 _CLIENT_CLOSED_REQUEST = 499
@@ -41,35 +40,19 @@ class count_requests:  # noqa: N801  # made and used as the other middlewares ar
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Hand the request on, and count how it ends."""
         transfer = request.get(TRANSFER) or Transfer()
-        status, code = _CLIENT_CLOSED_REQUEST, None
+        end = ending(request, transfer)
         try:
-            response = await handler(request)
-            status = response.status
-        except ProxyError as exc:
-            status, code = exc.status, exc.code
-            raise
-        except web.HTTPException as exc:
-            status = exc.status
-            raise
-        except ClientGone as exc:
-            transfer.outcome = exc.outcome
-            raise
-        except asyncio.CancelledError:
-            if transfer.outcome is Outcome.COMPLETE:  # not yet said by the relay
-                transfer.outcome = outcome_of_cancellation(request)
-            raise
-        except Exception:
-            status, code = ProxyError.status, ProxyError.code
-            raise
+            with end:
+                response = await handler(request)
+                end.status = response.status
         finally:
-            self._count(request, status, code, transfer)
+            self._count(request, end, transfer)
         return response
 
-    def _count(
-        self, request: web.Request, status: int, code: str | None, transfer: Transfer
-    ) -> None:
+    def _count(self, request: web.Request, end: ending, transfer: Transfer) -> None:
         route = request.match_info.route.name or "other"
-        self.metrics.count_request(route, status, code, transfer)
+        status = end.status or _CLIENT_CLOSED_REQUEST
+        self.metrics.count_request(route, status, end.code, transfer)
         if route == "stream" and _is_conditional(request.headers):
             self.metrics.count_condition(status)
 

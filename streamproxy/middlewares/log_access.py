@@ -1,15 +1,13 @@
 """One line for each request at its end: status, bytes, seconds and outcome."""
 
-import asyncio
 import logging
 import time
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from streamproxy.errors import ProxyError
 from streamproxy.keys import IDENTITY, LINK, TRANSFER
-from streamproxy.relay.presence import ClientGone, outcome_of_cancellation
+from streamproxy.middlewares.ending import ending
 from streamproxy.relay.transfer import Outcome, Transfer
 
 logger = logging.getLogger(__name__)
@@ -30,27 +28,16 @@ def log_access() -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         transfer = request[TRANSFER] = Transfer()
         started = time.monotonic()
-        status: int | None = None
+        end = ending(request, transfer)
         try:
-            response = await handler(request)
-            status = response.status
-            if isinstance(response, web.Response) and request.method != "HEAD":
-                transfer.bytes_sent = response.content_length or 0
-        except ProxyError as exc:
-            status, transfer.code = exc.status, exc.code
-            raise
-        except web.HTTPException as exc:
-            status = exc.status
-            raise
-        except ClientGone as exc:
-            transfer.outcome = exc.outcome
-            raise
-        except asyncio.CancelledError:
-            if transfer.outcome is Outcome.COMPLETE:  # not yet said by the relay
-                transfer.outcome = outcome_of_cancellation(request)
-            raise
+            with end:
+                response = await handler(request)
+                end.status = response.status
+                if isinstance(response, web.Response) and request.method != "HEAD":
+                    transfer.bytes_sent = response.content_length or 0
         finally:
-            _log(request, status, transfer, time.monotonic() - started)
+            transfer.code = end.code or transfer.code
+            _log(request, end.status, transfer, time.monotonic() - started)
         return response
 
     return middleware
