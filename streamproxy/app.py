@@ -200,8 +200,9 @@ async def _meet_peers(app: web.Application) -> AsyncIterator[None]:
     if folder is None:
         yield
         return
-    peers = app[PEERS] = Peers(folder, partial(find_sessions, app[STREAMS].running))
-    await peers.open()
+    peers = Peers(folder, partial(find_sessions, app[STREAMS].running))
+    if await peers.open():
+        app[PEERS] = peers
     yield
     await peers.close()
 

@@ -30,15 +30,21 @@ class Peers:
         self._folder = folder
         self._path = folder / f"{os.getpid()}{_SUFFIX}"
         self._answer = answer
+        self._server: asyncio.Server | None = None
 
-    async def open(self) -> None:
-        """Listen to the others."""
-        self._server = await asyncio.start_unix_server(self._listen, self._path)
+    async def open(self) -> bool:
+        """Listen to the others; tell whether that can be: the path may be too long for it."""
+        try:
+            self._server = await asyncio.start_unix_server(self._listen, self._path)
+        except OSError as exc:
+            logger.warning("%s: %s; each worker knows its own streams alone", self._path, exc)
+        return self._server is not None
 
     async def close(self) -> None:
         """Listen no more."""
-        self._server.close()
-        self._path.unlink(missing_ok=True)
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
 
     async def ask(self, question: object) -> list[Any]:
         """Ask all others at one time, and return the answers of those that do."""

@@ -17,6 +17,7 @@ from servers import Server, eventually, gunicorn, supervised
 from upstreams import CONTENT, Honest, raw_upstream
 
 from streamproxy.family import family_folder, found_family, gathered
+from streamproxy.relay.peers import Peers
 
 PROCESSES = 3
 STREAMS = 8
@@ -107,7 +108,8 @@ class TestFolder:
     @pytest.fixture(autouse=True)
     def elsewhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+        monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")  # so that it is as before afterwards
+        monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR")
         return tmp_path
 
     def test_is_our_users_alone_and_goes_at_the_end(self) -> None:
@@ -152,4 +154,14 @@ class TestFolder:
         monkeypatch.setattr(tempfile, "tempdir", str(elsewhere / "missing"))
         found_family(os.getpid())
         assert family_folder(os.getpid()) is None
+        assert "each worker knows its own streams alone" in caplog.text
+
+    async def test_path_too_long_for_a_socket_is_said_and_stops_nothing(
+        self, elsewhere: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        folder = elsewhere / ("long" * 30)
+        folder.mkdir()
+        peers = Peers(folder, lambda question: question)
+        assert not await peers.open()
+        await peers.close()
         assert "each worker knows its own streams alone" in caplog.text
