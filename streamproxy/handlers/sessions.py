@@ -5,6 +5,7 @@ Several processes that serve together answer as one: whoever is asked asks the o
 
 import asyncio
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Any, TypedDict
 
 from aiohttp import web
@@ -125,14 +126,15 @@ def _is_meant(running: Running, question: Question) -> bool:
 
 
 def _id_of(running: Running) -> str:
-    """Return what the client was told to call it by, else a name that is ours alone."""
-    given: str | None = running.request.get(REQUEST_ID)
-    return given or running.id
+    """Return what the client was told to call it by."""
+    return running.request[REQUEST_ID]
 
 
 def _name_of(link: Link | None) -> str:
-    """Return what tells a link from all others; it stays among our processes."""
-    return "" if link is None else f"{link.authorization} {link.origin}{link.target}"
+    """Return what tells a link from all others, and tells nothing of it."""
+    if link is None:
+        return ""
+    return sha256(f"{link.authorization} {link.origin}{link.target}".encode()).hexdigest()
 
 
 def _maker(request: web.Request) -> str:

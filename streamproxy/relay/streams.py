@@ -1,7 +1,6 @@
 """The streams that run: to look at them, to let them finish, and to end them."""
 
 import asyncio
-import secrets
 from collections import deque
 from collections.abc import Set as AbstractSet
 from typing import cast
@@ -26,7 +25,7 @@ class Running:
     :param presence: what watches its client, and can end it.
     """
 
-    __slots__ = ("_id", "_looks", "body", "presence", "request", "started_at", "task", "transfer")
+    __slots__ = ("_looks", "body", "presence", "request", "started_at", "task", "transfer")
 
     def __init__(
         self,
@@ -42,13 +41,6 @@ class Running:
         self.transfer = transfer
         self.body: PlannedBody | None = None  # once the upstream has answered
         self._looks: deque[tuple[float, int]] | None = None
-        self._id = ""
-
-    @property
-    def id(self) -> str:
-        """What names the stream, and cannot be guessed."""
-        self._id = self._id or secrets.token_hex(8)
-        return self._id
 
     @property
     def resumes(self) -> int:
