@@ -5,14 +5,15 @@ from streamproxy.openapi.model import Answer, Operation
 from streamproxy.openapi.parts import (
     ANY,
     ANYWHERE,
+    ASKS_TO_WAIT,
     CONDITIONS,
     HTML,
     LOCKED,
+    PAGE,
     SIGN_IN,
     TEXT,
     TO_PAGE,
     UNASKED,
-    WITHOUT_TOKEN,
 )
 
 PAGES = (
@@ -22,12 +23,7 @@ PAGES = (
         tag="The page",
         summary="Show the player page",
         parameters=("link", "t", "token"),
-        answers={
-            200: Answer("The page.", HTML),
-            303: WITHOUT_TOKEN,
-            401: SIGN_IN,
-            429: Answer("The form to sign in, which says to wait.", HTML, ("Retry-After",)),
-        },
+        answers=PAGE,
         errors=LOCKED,
     ),
     Operation(
@@ -46,7 +42,7 @@ PAGES = (
             408: Answer("The form did not arrive in time.", TEXT),
             413: Answer("The form is too large.", TEXT),
             415: Answer("It is no form.", TEXT),
-            429: Answer("The form to sign in, which says to wait.", HTML, ("Retry-After",)),
+            429: ASKS_TO_WAIT,
         },
         errors=(*ANYWHERE, errors.RateLimited),
         is_open=True,

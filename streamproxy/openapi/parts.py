@@ -67,4 +67,6 @@ MEDIA_FIELDS = ("Accept-Ranges", "Content-Length", "ETag", "Last-Modified", "Con
 TO_PAGE = Answer("The way to the page.", fields=("Location",))
 WITHOUT_TOKEN = Answer("The token was right: the way to the same place.", fields=("Location",))
 SIGN_IN = Answer("The form to sign in.", HTML)
+ASKS_TO_WAIT = Answer("The form to sign in, which says to wait.", HTML, ("Retry-After",))
+PAGE = {200: Answer("The page.", HTML), 303: WITHOUT_TOKEN, 401: SIGN_IN, 429: ASKS_TO_WAIT}
 UNASKED = Answer("Nobody has to sign in here.", TEXT)

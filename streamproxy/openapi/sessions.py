@@ -2,7 +2,7 @@
 
 from streamproxy import errors
 from streamproxy.openapi.model import Answer, Operation
-from streamproxy.openapi.parts import HTML, LOCKED, SIGN_IN, TEXT, WITHOUT_TOKEN, json_of
+from streamproxy.openapi.parts import LOCKED, PAGE, TEXT, json_of
 
 _EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
 _EVENTS = {"text/event-stream": _EVENT}
@@ -15,12 +15,7 @@ SESSIONS = (
         tag="Sessions",
         summary="Show the streams that run, live",
         parameters=("token",),
-        answers={
-            200: Answer("The page.", HTML),
-            303: WITHOUT_TOKEN,
-            401: SIGN_IN,
-            429: Answer("The form to sign in, which says to wait.", HTML, ("Retry-After",)),
-        },
+        answers=PAGE,
         errors=(*LOCKED, errors.OwnerOnly),
     ),
     Operation(
