@@ -39,8 +39,11 @@ class Sniffer:
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**22)
 
-    def packets(self, own_ports: set[int]) -> list[Packet]:
-        """Return what was sent since the last call, but not from *own_ports*."""
+    def packets(self, own: set[tuple[int, int]]) -> list[Packet]:
+        """Return what was sent since the last call, but not from and to two ports of *own*.
+
+        Of both: the proxy may get the very port to ask a site from that we once asked it from.
+        """
         found = []
         for packet in self._read():
             transport = _transport(packet)
@@ -49,7 +52,7 @@ class Sniffer:
             protocol, address, header = transport
             source_port, port = struct.unpack_from("!HH", header)
             begins = protocol == "udp" or header[13] & (_SYN | _ACK) == _SYN
-            if begins and source_port not in own_ports:
+            if begins and (source_port, port) not in own:
                 found.append((protocol, address, port))
         return found
 
@@ -117,17 +120,17 @@ class CanaryServer(ThreadingHTTPServer):
 
 
 class Client:
-    """Asks one proxy, and knows the ports that it asks from."""
+    """Asks one proxy, and tells from which port to which."""
 
-    def __init__(self, port: int, own_ports: set[int]) -> None:
+    def __init__(self, port: int, own: set[tuple[int, int]]) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=10)
-        self._own_ports = own_ports
+        self._own = own
 
     def ask(self, route: str, link: str) -> tuple[int, str | None]:
         """Return the status, and the code of a problem."""
         if self._connection.sock is None:
             self._connection.connect()
-        self._own_ports.add(self._connection.sock.getsockname()[1])
+        self._own.add((self._connection.sock.getsockname()[1], self._connection.port))
         self._connection.request("GET", f"{route}?url={quote(link, safe='')}")
         with self._connection.getresponse() as response:
             body = response.read()
@@ -154,7 +157,7 @@ def main() -> None:
     """Run the cases, one after another."""
     given: dict[str, Any] = json.load(sys.stdin)
     reports: dict[str, Any] = {}
-    own_ports: set[int] = set()
+    own: set[tuple[int, int]] = set()
     with ExitStack() as stack:
         for port in _PORTS:
             server = CanaryServer(("::", port), Canary)
@@ -162,14 +165,14 @@ def main() -> None:
         ports = {
             name: start_proxy(stack, *arguments) for name, arguments in given["proxies"].items()
         }
-        clients = {name: Client(port, own_ports) for name, port in ports.items()}
+        clients = {name: Client(port, own) for name, port in ports.items()}
         sniffer = Sniffer()
         for case in given["cases"]:
             link = case["link"].replace("OWN_PORT", str(ports[case["proxy"]]))
             if case.get("redirected"):
                 link = REDIRECTING + quote(link, safe="")
             status, code = clients[case["proxy"]].ask(case["route"], link)
-            packets = sniffer.packets(own_ports)
+            packets = sniffer.packets(own)
             reports[case["id"]] = {"status": status, "code": code, "packets": packets}
     json.dump(reports, sys.stdout)
 
