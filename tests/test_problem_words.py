@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
+from error_codes import codes
 
-from streamproxy import errors
 from streamproxy.handlers.words import LANGUAGES
 
 ROOT = Path(__file__).parents[1]
@@ -15,11 +15,6 @@ OWN_CODES = {
     *("proxy_unreachable", "bad_answer", "media_aborted", "media_network", "media_decode"),
     *("media_unsupported", "media_stalled", "no_picture", "no_sound", "may_not_play"),
 }
-
-
-def codes(kind: type[errors.ProxyError] = errors.ProxyError) -> set[str]:
-    ours = [one for one in kind.__subclasses__() if one.__module__.startswith("streamproxy.")]
-    return {kind.code}.union(*map(codes, ours))
 
 
 def documented_codes() -> set[str]:

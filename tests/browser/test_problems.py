@@ -3,17 +3,11 @@
 import re
 
 import pytest
+from error_codes import codes
 from playwright.async_api import Browser, Route, expect
-
-from streamproxy import errors
 
 from .upstream import Upstream, expired, stuck, willing
 from .viewer import Viewer
-
-
-def codes(kind: type[errors.ProxyError] = errors.ProxyError) -> set[str]:
-    """Return every code of the contract."""
-    return {kind.code}.union(*map(codes, kind.__subclasses__()))
 
 
 async def test_web_page_is_no_video(viewer: Viewer, upstream: Upstream) -> None:
@@ -118,9 +112,7 @@ async def test_file_that_browsers_cannot_play_can_be_downloaded(
 async def test_link_that_expires_while_it_plays_goes_on_later(
     viewer: Viewer, upstream: Upstream, complaints: list[str]
 ) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link("/paced/moov-first.mp4"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/paced/moov-first.mp4"))
     upstream.mood = expired
     await viewer.video.evaluate("(video) => { video.currentTime = 15 }")
     await expect(viewer.problem).to_contain_text("The site answered 403")
@@ -133,9 +125,7 @@ async def test_link_that_expires_while_it_plays_goes_on_later(
 async def test_interruption_of_a_link_that_works_is_told_apart(
     viewer: Viewer, upstream: Upstream, complaints: list[str]
 ) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link("/paced/moov-first.mp4"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/paced/moov-first.mp4"))
     upstream.mood = stuck
     await viewer.video.evaluate("(video) => { video.currentTime = 15 }")
     await expect(viewer.problem).to_contain_text("The video was interrupted")
