@@ -31,9 +31,7 @@ async def checking(viewer: Viewer, upstream: Upstream) -> None:
 
 
 async def playing(viewer: Viewer, upstream: Upstream) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link(CLIP))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link(CLIP))
     # Paused: its controls stay, and the picture is that of all looks.
     await viewer.video.evaluate("(video) => video.pause()")
     await expect(viewer.page.locator("#bar")).to_be_visible()
@@ -64,9 +62,7 @@ async def subtitles(viewer: Viewer, upstream: Upstream) -> None:
 
 
 async def locked(viewer: Viewer, upstream: Upstream) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link("/unmeasured/vp8.webm"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/unmeasured/vp8.webm"))
 
 
 async def resuming(viewer: Viewer, upstream: Upstream) -> None:

@@ -53,9 +53,7 @@ def take(source: Path, target: Path, kind: str) -> None:
 async def test_half_that_cannot_be_decoded_is_named_while_the_other_plays(
     viewer: Viewer, upstream: Upstream, clip: str, title: str, codec: str
 ) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link(f"/clips/{clip}"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link(f"/clips/{clip}"))
     await expect(viewer.problem.get_by_role("heading")).to_have_text(title)
     await expect(viewer.problem).to_contain_text(f"This browser cannot decode {codec}.")
     assert not await viewer.about_video("paused")

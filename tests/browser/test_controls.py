@@ -16,33 +16,6 @@ Act = Callable[[], Awaitable[None]]
 REST_MS = 3000
 MIDDLE = SECONDS / 2
 
-# The browser keeps what it is told to itself: here it writes it down as well.
-RECORD = """{
-    window.told = { states: [], actions: {}, locks: [] };
-    const session = MediaSession.prototype;
-    const { setPositionState, setActionHandler } = session;
-    session.setPositionState = function (state) {
-        told.states.push(state ?? null);
-        return setPositionState.call(this, state);
-    };
-    session.setActionHandler = function (name, handler) {
-        told.actions[name] = handler;
-        return setActionHandler.call(this, name, handler);
-    };
-    const { request } = WakeLock.prototype;
-    WakeLock.prototype.request = async function (type) {
-        const lock = await request.call(this, type);
-        told.locks.push(lock);
-        return lock;
-    };
-}"""
-
-
-async def play(viewer: Viewer, upstream: Upstream, clip: str = "/clips/moov-first.mp4") -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link(clip))
-    await viewer.sees_it_play()
-
 
 async def pause(viewer: Viewer) -> None:
     await viewer.video.evaluate("(video) => video.pause()")
@@ -73,7 +46,7 @@ RESTS = "document.getElementById('screen').classList.contains('is-resting')"
 async def test_own_controls_take_the_place_of_the_browsers(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     assert await viewer.about_video("controls") is False
     await wake(viewer)
     await control(viewer, "Pause").click()
@@ -95,7 +68,7 @@ async def test_without_javascript_the_browsers_controls_stay(browser: Browser, p
 
 
 async def test_seek_bar_moves_by_pointer(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await wake(viewer)
     box = await box_of(viewer.page.locator("#seek"))
     await viewer.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -106,7 +79,7 @@ async def test_seek_bar_moves_by_pointer(viewer: Viewer, upstream: Upstream) -> 
 async def test_dragging_the_seek_bar_asks_for_nothing_on_the_way(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await pause(viewer)
     box = await box_of(viewer.page.locator("#seek"))
     y = box["y"] + box["height"] / 2
@@ -126,7 +99,7 @@ async def test_dragging_the_seek_bar_asks_for_nothing_on_the_way(
 
 
 async def test_seek_bar_moves_by_keyboard(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await pause(viewer)
     start = await viewer.position()
     seek = viewer.page.get_by_role("slider", name="Position")
@@ -141,7 +114,7 @@ async def test_seek_bar_moves_by_keyboard(viewer: Viewer, upstream: Upstream) ->
 
 
 async def test_time_under_the_pointer_is_shown(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await pause(viewer)
     await expect(viewer.page.locator("#tip")).to_be_hidden()
     box = await box_of(viewer.page.locator("#seek"))
@@ -152,9 +125,7 @@ async def test_time_under_the_pointer_is_shown(viewer: Viewer, upstream: Upstrea
 
 
 async def test_buffered_part_is_shown(viewer: Viewer, upstream: Upstream) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link("/paced/moov-first.mp4"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/paced/moov-first.mp4"))
     shown = r"""(() => {
         const { backgroundImage } = document.getElementById("track").style;
         const [, end] = /var\(--held\) [\d.]+% ([\d.]+)%/.exec(backgroundImage);
@@ -167,7 +138,7 @@ async def test_buffered_part_is_shown(viewer: Viewer, upstream: Upstream) -> Non
 async def test_bar_of_a_link_that_cannot_be_sought_is_locked_with_a_reason(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await play(viewer, upstream, "/unmeasured/vp8.webm")
+    await viewer.watch(upstream.link("/unmeasured/vp8.webm"))
     await pause(viewer)
     await expect(viewer.page.locator("#seek")).to_be_disabled()
     await expect(viewer.page.locator("#locked")).to_contain_text("Plays from the start only")
@@ -182,14 +153,14 @@ async def test_bar_of_a_link_that_cannot_be_sought_is_locked_with_a_reason(
 
 
 async def test_clock_shows_position_and_length(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await pause(viewer)
     await viewer.page.keyboard.press("5")
     await expect(viewer.page.locator("#clock")).to_have_text("0:10 / 0:20")
 
 
 async def test_volume_and_mute(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await pause(viewer)
     volume = viewer.page.get_by_role("slider", name="Volume")
     await volume.fill("0.4")
@@ -210,7 +181,7 @@ async def test_volume_and_mute(viewer: Viewer, upstream: Upstream) -> None:
 
 
 async def test_speed_menu(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await pause(viewer)
     await control(viewer, "Speed").click()
     speeds = viewer.page.get_by_role("radio")
@@ -228,7 +199,7 @@ async def test_speed_menu(viewer: Viewer, upstream: Upstream) -> None:
 
 
 async def test_preferences_outlive_the_page(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     for key in ("ArrowDown", "ArrowDown", "m", ">", "t"):
         await viewer.page.keyboard.press(key)
     await viewer.until(f"{KEPT}?.muted && {KEPT}.speed == 1.25 && video.playbackRate === 1.25")
@@ -252,7 +223,7 @@ async def test_kept_nonsense_is_no_harm(viewer: Viewer, upstream: Upstream, kept
     await viewer.page.evaluate(
         "(kept) => localStorage.setItem('streamproxy.preferences', kept)", kept
     )
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     assert await viewer.about_video("playbackRate") == 1
     assert await viewer.about_video("volume") == 1
     await viewer.page.keyboard.press(">")
@@ -265,13 +236,13 @@ async def test_controls_work_where_nothing_may_be_kept(viewer: Viewer, upstream:
             get() { throw new DOMException("", "SecurityError"); },
         })"""
     )
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await viewer.page.keyboard.press("m")
     await viewer.until("video.muted")
 
 
 async def test_theater_takes_the_width_of_the_window(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await wake(viewer)
     narrow = await box_of(viewer.page.locator("#screen"))
     await control(viewer, "Theater").click()
@@ -283,7 +254,7 @@ async def test_theater_takes_the_width_of_the_window(viewer: Viewer, upstream: U
 
 
 async def test_full_screen_keeps_the_controls(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await wake(viewer)
     await control(viewer, "Full screen").click()
     await viewer.until("document.fullscreenElement?.contains(document.getElementById('bar'))")
@@ -301,7 +272,7 @@ async def test_full_screen_keeps_the_controls(viewer: Viewer, upstream: Upstream
 
 
 async def test_problem_is_seen_in_full_screen_too(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await viewer.page.keyboard.press("f")
     await viewer.until("document.fullscreenElement !== null")
     await viewer.field.evaluate("(it, link) => { it.value = link }", upstream.link("/page.html"))
@@ -311,7 +282,7 @@ async def test_problem_is_seen_in_full_screen_too(viewer: Viewer, upstream: Upst
 
 
 async def test_picture_in_picture(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await wake(viewer)
     await control(viewer, "Picture in picture").click()
     await viewer.until("document.pictureInPictureElement === video")
@@ -330,7 +301,7 @@ async def test_what_the_browser_cannot_do_is_not_offered(
             [HTMLVideoElement, "webkitSupportsFullscreen"],
         ]) Object.defineProperty(type.prototype, name, { get: () => false });"""
     )
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await pause(viewer)
     await expect(control(viewer, "Theater")).to_be_visible()
     await expect(viewer.page.locator("#pip")).to_be_hidden()
@@ -345,7 +316,7 @@ async def test_keys_of_what_the_browser_cannot_do_do_nothing(
         delete HTMLVideoElement.prototype.webkitEnterFullscreen;
         Object.defineProperty(Document.prototype, "fullscreenEnabled", { get: () => false });"""
     )
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     for key in "if":
         await viewer.page.keyboard.press(key)
     await viewer.page.keyboard.press("m")
@@ -353,7 +324,7 @@ async def test_keys_of_what_the_browser_cannot_do_do_nothing(
 
 
 async def test_what_is_remembered_is_not_said_again(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     for key in ("ArrowDown", ">"):
         await viewer.page.keyboard.press(key)
     await viewer.page.add_init_script(
@@ -374,7 +345,7 @@ async def test_what_is_remembered_is_not_said_again(viewer: Viewer, upstream: Up
 async def test_controls_rest_while_it_plays_and_nobody_moves(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await wake(viewer)
     before = await viewer.page.evaluate("performance.now()")
     await viewer.until(RESTS)
@@ -389,7 +360,7 @@ async def test_controls_rest_while_it_plays_and_nobody_moves(
 async def test_controls_never_rest_while_they_are_needed(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     press = viewer.page.keyboard.press
     needed: tuple[tuple[str, Act, Act], ...] = (
         ("paused", lambda: press("k"), lambda: press("k")),
@@ -410,7 +381,7 @@ async def test_controls_never_rest_while_they_are_needed(
 async def test_keyboard_reaches_and_wakes_resting_controls(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await viewer.until(RESTS)
     await viewer.video.focus()
     await viewer.page.keyboard.press("Tab")
@@ -421,7 +392,7 @@ async def test_keyboard_reaches_and_wakes_resting_controls(
 async def test_clicked_button_leaves_space_to_the_player(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await wake(viewer)
     await control(viewer, "Mute").click()
     await viewer.page.keyboard.press("Space")
@@ -431,7 +402,7 @@ async def test_clicked_button_leaves_space_to_the_player(
 async def test_click_on_the_picture_pauses_and_a_double_click_fills_the_screen(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await viewer.video.click(position={"x": 100, "y": 100})
     await viewer.until("video.paused")
     await viewer.video.click(position={"x": 100, "y": 100})
@@ -441,7 +412,7 @@ async def test_click_on_the_picture_pauses_and_a_double_click_fills_the_screen(
 
 
 async def test_sound_alone_keeps_its_controls(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream, "/clips/sound.webm")
+    await viewer.watch(upstream.link("/clips/sound.webm"))
     before = await viewer.page.evaluate("performance.now()")
     await viewer.until(f"performance.now() > {before + REST_MS + 500}")
     assert not await viewer.page.evaluate(RESTS)
@@ -451,51 +422,9 @@ async def test_sound_alone_keeps_its_controls(viewer: Viewer, upstream: Upstream
 
 
 async def test_film_that_ended_plays_again(viewer: Viewer, upstream: Upstream) -> None:
-    await play(viewer, upstream)
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await viewer.page.keyboard.press("End")
     await viewer.until("video.ended")
     await control(viewer, "Play").click()
     await viewer.until("!video.ended && video.currentTime < 10")
     await viewer.sees_it_play()
-
-
-async def test_device_learns_title_and_position(viewer: Viewer, upstream: Upstream) -> None:
-    await viewer.page.add_init_script(RECORD)
-    await play(viewer, upstream)
-    assert await viewer.page.evaluate("navigator.mediaSession.metadata.title") == "moov-first.mp4"
-    await viewer.page.evaluate("told.actions.pause({})")
-    await viewer.until("video.paused")
-    await viewer.page.evaluate("told.actions.seekto({ seekTime: 5 })")
-    await viewer.until("video.currentTime === 5 && !video.seeking")
-    await viewer.page.evaluate("told.actions.seekforward({})")
-    await viewer.until("video.currentTime === 15 && !video.seeking")
-    await viewer.page.evaluate("told.actions.seekbackward({ seekOffset: 3 })")
-    await viewer.until("video.currentTime === 12 && told.states.at(-1).position === 12")
-    assert (await viewer.page.evaluate("told.states.at(-1).duration")) == pytest.approx(20, abs=0.5)
-    await viewer.page.evaluate("told.actions.play({})")
-    await viewer.until("!video.paused")
-    await viewer.play(upstream.link("/page.html"))
-    await expect(viewer.problem).to_be_visible()
-    assert await viewer.page.evaluate("navigator.mediaSession.metadata") is None
-
-
-async def test_device_does_not_offer_to_move_in_what_cannot_be_sought(
-    viewer: Viewer, upstream: Upstream
-) -> None:
-    await viewer.page.add_init_script(RECORD)
-    await play(viewer, upstream, "/unmeasured/vp8.webm")
-    offered = "Object.entries(told.actions).filter(([, handler]) => handler).map(([name]) => name)"
-    assert await viewer.page.evaluate(offered) == ["play", "pause"]
-
-
-async def test_screen_stays_on_only_while_it_plays(
-    trusting_viewer: Viewer, upstream: Upstream
-) -> None:
-    viewer = trusting_viewer  # a Chromium that has a screen to keep on
-    await viewer.page.add_init_script(RECORD)
-    await play(viewer, upstream)
-    await viewer.until("told.locks.filter((lock) => !lock.released).length === 1")
-    await viewer.page.keyboard.press("k")
-    await viewer.until("video.paused && told.locks.every((lock) => lock.released)")
-    await viewer.page.keyboard.press("k")
-    await viewer.until("told.locks.filter((lock) => !lock.released).length === 1")

@@ -136,9 +136,7 @@ async def test_file_is_saved_whole(page: Page) -> None:
 
 async def test_film_that_plays_is_saved_too(viewer: Viewer, upstream: Upstream) -> None:
     await viewer.page.add_init_script(PICKER)
-    await viewer.visit()
-    await viewer.play(upstream.link("/clips/vp8.webm"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/clips/vp8.webm"))
     await viewer.page.get_by_role("link", name="Download").click()
     await expect(viewer.page.get_by_text("Saved: ")).to_be_visible()
     clip = await viewer.page.request.get(upstream.link("/clips/vp8.webm"))

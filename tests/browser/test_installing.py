@@ -192,9 +192,7 @@ async def test_browser_in_which_no_worker_may_run_plays_all_the_same(
     context.set_default_timeout(WAIT_MS)
     try:
         viewer = Viewer(await context.new_page(), gate.address)
-        await viewer.visit()
-        await viewer.play(upstream.link("/clips/vp8.webm"))
-        await viewer.sees_it_play()
+        await viewer.watch(upstream.link("/clips/vp8.webm"))
     finally:
         await context.close()
 

@@ -21,9 +21,7 @@ SAY_WHEN_START_IS_OFFERED = """addEventListener("DOMContentLoaded", () => {
 
 @pytest.mark.parametrize("clip", CLIPS)
 async def test_pasted_link_plays(viewer: Viewer, upstream: Upstream, clip: str) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link(f"/clips/{clip}"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link(f"/clips/{clip}"))
     assert await viewer.about_video("videoWidth") == WIDTH
     assert await viewer.about_video("videoHeight") == HEIGHT
     assert await viewer.about_video("duration") == pytest.approx(SECONDS, abs=0.5)

@@ -18,9 +18,7 @@ async def test_page_works_under_a_prefix(page: Page, upstream: Upstream) -> None
     parent.add_subapp("/video/", streamproxy.create_app(settings))
     async with served(parent) as origin:
         viewer = Viewer(page, f"{origin}/video/")
-        await viewer.visit()
-        await viewer.play(upstream.link("/clips/moov-last.mp4"))
-        await viewer.sees_it_play()
+        await viewer.watch(upstream.link("/clips/moov-last.mp4"))
         assert page.url.startswith(f"{origin}/video/?url=")
         await viewer.open_at(upstream.link("/clips/vp8.webm"), "10")
         await viewer.sees_it_play(beyond=10)

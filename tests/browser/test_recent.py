@@ -35,9 +35,7 @@ async def kept(viewer: Viewer) -> list[dict[str, Any]]:
 
 
 async def test_played_link_is_found_after_a_reload(viewer: Viewer, upstream: Upstream) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link("/clips/moov-first.mp4?token=secret"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/clips/moov-first.mp4?token=secret"))
     await viewer.visit()
     await expect(viewer.recent).to_have_count(1)
     await expect(viewer.recent).to_contain_text("moov-first.mp4")
@@ -156,9 +154,7 @@ async def test_page_works_where_storage_is_forbidden(viewer: Viewer, upstream: U
             get() { throw new DOMException("no", "SecurityError"); },
         })"""
     )
-    await viewer.visit()
-    await viewer.play(upstream.link("/clips/vp8.webm"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/clips/vp8.webm"))
     await expect(viewer.recent).to_have_count(1)
 
 
@@ -262,9 +258,7 @@ async def test_list_shows_how_far_a_link_is_watched(viewer: Viewer) -> None:
 async def test_list_shows_the_picture_where_a_link_was_left(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link("/clips/vp8.webm"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/clips/vp8.webm"))
     await viewer.page.keyboard.press("k")
     await viewer.until("video.paused")
     await viewer.visit()

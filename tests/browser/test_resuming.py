@@ -178,9 +178,7 @@ async def test_paused_film_goes_on_after_the_site_hung_up(
     viewer: Viewer, long_film: Path, stream_requests: list[str]
 ) -> None:
     async with living(MortalSite(long_film, pace_s=PACE_S)) as site:
-        await viewer.visit()
-        await viewer.play(site.link)
-        await viewer.sees_it_play()
+        await viewer.watch(site.link)
         await viewer.page.keyboard.press("k")
         await viewer.until("video.paused")
         asked, resumed = len(stream_requests), len(site.resumed_at)

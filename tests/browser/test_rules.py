@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
+from written_times import WRITTEN_TIMES
 
 from .conftest import opened_context
 
@@ -62,29 +63,7 @@ async def test_pasted_text_means_a_link(rules: Page, pasted: str, link: str) -> 
     assert await call(rules, "links", "parseLink", pasted) == link
 
 
-@pytest.mark.parametrize(
-    ("written", "seconds"),
-    [
-        ("90", 90),
-        ("90s", 90),
-        ("1.5", 1.5),
-        ("2m", 120),
-        ("1h2m3s", 3723),
-        ("1H2M3S", 3723),
-        ("1h", 3600),
-        ("1m30", 90),
-        ("1:30", 90),
-        ("1:02:03", 3723),
-        (" 5 ", 5),
-        ("0", 0),
-        ("", 0),
-        (None, 0),
-        ("-5", 0),
-        ("soon", 0),
-        ("1e3", 0),
-        ("s", 0),
-    ],
-)
+@pytest.mark.parametrize(("written", "seconds"), [*WRITTEN_TIMES, (None, 0)])
 async def test_written_time_means_seconds(rules: Page, written: str | None, seconds: float) -> None:
     assert await call(rules, "links", "parseTime", written) == seconds
 

@@ -90,8 +90,6 @@ async def test_link_that_was_not_handed_on_is_shown_unless_canceled(
 async def test_time_is_not_offered_where_it_would_be_left_out(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link("/unmeasured/vp8.webm"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/unmeasured/vp8.webm"))
     await expect(viewer.button("Copy link")).to_be_visible()
     await expect(viewer.page.locator("#share-time")).to_be_hidden()

@@ -14,9 +14,7 @@ FRAME_S = 1 / 25
 
 async def pause(viewer: Viewer, upstream: Upstream, clip: str = "moov-first.mp4") -> None:
     """Play a clip and stop at 5 s."""
-    await viewer.visit()
-    await viewer.play(upstream.link(f"/clips/{clip}"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link(f"/clips/{clip}"))
     await viewer.video.evaluate("(video) => { video.pause(); video.currentTime = 5; }")
     await viewer.until("video.paused && !video.seeking")
 

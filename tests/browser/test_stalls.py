@@ -83,9 +83,7 @@ def checks(viewer: Viewer) -> list[str]:
 async def play_until_it_stalls(viewer: Viewer, origin: str) -> float:
     """Play until no more comes; the hands of the page's clock are ours from then on."""
     await viewer.page.clock.install()
-    await viewer.visit()
-    await viewer.play(f"{origin}/film.mp4")
-    await viewer.sees_it_play()
+    await viewer.watch(f"{origin}/film.mp4")
     await viewer.until("video.readyState < 3 && !video.seeking")
     return await viewer.position()
 

@@ -14,9 +14,7 @@ def figure(viewer: Viewer, name: str) -> Locator:
 
 
 async def play(viewer: Viewer, upstream: Upstream, clip: str) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link(clip))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link(clip))
     await viewer.page.keyboard.press("s")
     await expect(viewer.page.locator("#stats")).to_be_visible()
 

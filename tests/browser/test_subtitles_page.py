@@ -58,9 +58,7 @@ async def reads(viewer: Viewer, text: str) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def playing(viewer: Viewer, upstream: Upstream) -> Viewer:
-    await viewer.visit()
-    await viewer.play(upstream.link("/clips/moov-first.mp4"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     return viewer
 
 

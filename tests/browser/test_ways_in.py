@@ -39,9 +39,7 @@ async def test_page_is_known_by_the_names_of_loopback(
     async with guarded(host, readers=page.context) as gate:
         port = gate.address.rpartition(":")[2]
         viewer = Viewer(page, f"http://{name}:{port}")
-        await viewer.visit()
-        await viewer.play(upstream.link("/clips/vp8.webm"))
-        await viewer.sees_it_play()
+        await viewer.watch(upstream.link("/clips/vp8.webm"))
 
 
 @asynccontextmanager
@@ -84,9 +82,7 @@ async def test_name_that_was_made_to_lead_here_gets_nothing(
 async def test_name_that_the_owner_gives_is_known(chromium: str, upstream: Upstream) -> None:
     async with guarded(server_name=REBOUND) as gate, rebound_page(chromium) as page:
         viewer = Viewer(page, gate.address.replace("127.0.0.1", REBOUND, 1))
-        await viewer.visit()
-        await viewer.play(upstream.link("/clips/vp8.webm"))
-        await viewer.sees_it_play()
+        await viewer.watch(upstream.link("/clips/vp8.webm"))
 
 
 def asked(gate: Gate) -> list[str]:

@@ -32,9 +32,7 @@ async def test_what_plays_a_film_is_light(viewer: Viewer, upstream: Upstream) ->
 async def test_part_that_few_people_use_comes_when_it_is_used(
     viewer: Viewer, upstream: Upstream
 ) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link("/clips/moov-first.mp4"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     async with viewer.page.expect_response("**/stats.js"), viewer.page.expect_response("**/*.css"):
         await viewer.page.keyboard.press("s")
     await viewer.page.locator("#stats").wait_for()
@@ -43,9 +41,7 @@ async def test_part_that_few_people_use_comes_when_it_is_used(
 async def test_page_says_so_where_a_part_cannot_come(
     viewer: Viewer, upstream: Upstream, complaints: list[str]
 ) -> None:
-    await viewer.visit()
-    await viewer.play(upstream.link("/clips/moov-first.mp4"))
-    await viewer.sees_it_play()
+    await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     await viewer.page.context.set_offline(offline=True)
     await viewer.page.keyboard.press("s")
     await viewer.page.get_by_text("The proxy does not answer").wait_for()

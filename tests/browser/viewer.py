@@ -45,6 +45,12 @@ class Viewer:
         await self.field.fill(link)
         await self.page.locator("#play").click()
 
+    async def watch(self, link: str) -> None:
+        """Open the page, play a link there, and see it play."""
+        await self.visit()
+        await self.play(link)
+        await self.sees_it_play()
+
     async def open_at(self, link: str, time: str) -> None:
         """Open the page at a link and a time, and let it play."""
         await self.visit(url=link, t=time)
