@@ -1,4 +1,4 @@
-"""Compare streamproxy with nginx, haproxy and the classic design: bytes, seeks, memory.
+"""Compare streamproxy with nginx, haproxy, the classic design and bare aiohttp.
 
     python benchmarks/compare.py [--quick] [--relay copy|splice|both] [--markdown FILE]
 
@@ -31,7 +31,7 @@ from judge import TARGETS
 from origin import Site, running_site
 from processes import MissingProgram, NotStarted
 from report import as_json, as_table, as_targets
-from rounds import ALSO, COPY, FULL, QUICK, SPLICE, Comparison, Plan, Starter
+from rounds import ALSO, BARE, COPY, FULL, QUICK, SPLICE, Comparison, Plan, Starter
 
 
 def find_starters(relay: str, also: Path | None) -> dict[str, Starter]:
@@ -40,6 +40,7 @@ def find_starters(relay: str, also: Path | None) -> dict[str, Starter]:
         "nginx": peers.nginx,
         "haproxy": peers.haproxy,
         "classic": peers.classic,
+        BARE: peers.bare,
     }
     has_splice = peers.can_splice()
     if not has_splice:
@@ -146,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"compare: {exc!r}", file=sys.stderr)
         return 1
     made = describe(plan, time.monotonic() - started)
-    columns = ("nginx", "haproxy", "classic", SPLICE, COPY, ALSO)
+    columns = ("nginx", "haproxy", "classic", BARE, SPLICE, COPY, ALSO)
     tables = f"{made}\n\n{as_table(samples, columns)}\n\n{as_targets(samples, TARGETS)}\n"
     if given.json:
         found = {"made": made, "measures": as_json(samples)}

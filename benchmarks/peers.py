@@ -151,6 +151,22 @@ def classic(site: Site, folder: Path) -> Iterator[Peer]:
         yield peer
 
 
+@contextmanager
+def bare(site: Site, folder: Path) -> Iterator[Peer]:
+    """Run the least that aiohttp can do."""
+    port = free_port()
+    program = Path(__file__).with_name("bare.py")
+    with running(
+        "bare aiohttp",
+        (sys.executable, str(program), str(port), str(folder / "access.log")),
+        ports=(port,),
+        urls=_links(site, port),
+        folder=folder,
+        environment={"SSL_CERT_FILE": str(site.authority)} if site.authority else None,
+    ) as peer:
+        yield peer
+
+
 def can_splice(checkout: Path = REPOSITORY) -> bool:
     """Tell whether the streamproxy of a checkout has a zero-copy relay."""
     command = (sys.executable, "-m", "streamproxy", "--help")

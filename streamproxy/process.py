@@ -1,5 +1,6 @@
 """What a process needs that serves the application, whoever started it."""
 
+import gc
 import logging
 import sys
 
@@ -17,6 +18,7 @@ _SPARE_DESCRIPTORS = 256
 def prepare_process(settings: Settings) -> None:
     """Make ready for as many streams as the settings permit."""
     _keep_heap()
+    _freeze_heap()
     raise_descriptor_limit(settings)
 
 
@@ -27,6 +29,16 @@ def _keep_heap() -> None:
     Measured: 79 page faults per GiB streamed instead of up to 196,000, a quarter of the CPU.
     """
     bytes(16 * 2**20)
+
+
+def _freeze_heap() -> None:
+    """Leave what was made at the start, and stays, out of all collections of garbage.
+
+    Else each full one looks at all modules again, while a viewer waits. Measured: p99 of small
+    ranges over 32 connections falls to half.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def raise_descriptor_limit(settings: Settings) -> None:
