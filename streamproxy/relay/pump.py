@@ -157,6 +157,8 @@ class _Pump:
         self, ends: _Ends, left: int, moved: Callable[[int, int], None], limits: PumpLimits
     ) -> None:
         self._source = ends.source
+        # By its number: where asyncio looks for a socket, it writes out who it connects.
+        self._source_number = ends.source.fileno()
         self._target = ends.target
         self._way = ends.way
         self._left = left  # to come from the upstream
@@ -177,12 +179,12 @@ class _Pump:
         :raises ClientGone, ReadTimeout, UpstreamCut: as pump.
         """
         self._timer = self._loop.call_later(self._interval, self._look)
-        self._loop.add_reader(self._source, self._fill)
+        self._loop.add_reader(self._source_number, self._fill)
         try:
             await self._end
         finally:
             self._timer.cancel()
-            self._loop.remove_reader(self._source)
+            self._loop.remove_reader(self._source_number)
             self._loop.remove_writer(self._target)
             self._gather(1)  # whoever reads from the connection next wants the first byte
 
@@ -220,12 +222,12 @@ class _Pump:
         self._moved(length, held)
         if held and not self._is_blocked:
             self._is_blocked = True
-            self._loop.remove_reader(self._source)
+            self._loop.remove_reader(self._source_number)
             self._loop.add_writer(self._target, self._drain)
         elif self._is_blocked and not held:
             self._is_blocked = False
             self._loop.remove_writer(self._target)
-            self._loop.add_reader(self._source, self._fill)
+            self._loop.add_reader(self._source_number, self._fill)
         if not held and not self._left:
             self._finish(None)
 
