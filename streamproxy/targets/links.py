@@ -215,7 +215,11 @@ def _parse_ipv6(literal: bytes) -> str:
         raise InvalidUrl("The address in brackets is not an IPv6 address.") from exc
     if address.scope_id is not None:
         raise InvalidUrl("An IPv6 address in a link cannot have a zone.")
-    return address.compressed
+    mapped = address.ipv4_mapped
+    if mapped is None:
+        return address.compressed
+    high, low = divmod(int(mapped), 2**16)  # as browsers write it; Python, from 3.13 on, otherwise
+    return f"::ffff:{high:x}:{low:x}"
 
 
 def _parse_name(name: bytes) -> str:
