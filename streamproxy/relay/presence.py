@@ -76,9 +76,9 @@ class client_presence(interruption):  # noqa: N801  # reads as asyncio.timeout d
 
     def _look(self) -> None:
         if _is_gone(self._request):
-            self.interrupt(ClientGone())
+            self.interrupt(ClientGone)
         elif self._has_stalled():
-            self.interrupt(ClientStalled())
+            self.interrupt(ClientStalled)
         else:
             self._timeouts.start(self._look)
 

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from streamproxy.errors import ReadTimeout, UpstreamCut
@@ -144,6 +145,13 @@ async def pump(outlet: Outlet, body: PlannedBody, limits: PumpLimits) -> None:
             body.attach(left)
 
 
+# Makes what is raised where it is raised: an exception holds, by its traceback, all who would
+# hold it.
+_Failure = Callable[[], Exception]
+_cut = partial(UpstreamCut, "The site cut the connection.")
+_timeout = partial(ReadTimeout, "The site sent nothing within the time set for it.")
+
+
 class _Pump:
     """Takes bytes from one socket and gives them to the other, as they are ready.
 
@@ -165,7 +173,7 @@ class _Pump:
         self._moved = moved
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._end: asyncio.Future[None] = self._loop.create_future()
+        self._end: asyncio.Future[_Failure | None] = self._loop.create_future()
         self._is_blocked = False
         self._progress_at = self._looked_at = self._loop.time()
         self._left_then = left  # at the last look
@@ -181,12 +189,14 @@ class _Pump:
         self._timer = self._loop.call_later(self._interval, self._look)
         self._loop.add_reader(self._source_number, self._fill)
         try:
-            await self._end
+            failure = await self._end
         finally:
             self._timer.cancel()
             self._loop.remove_reader(self._source_number)
             self._loop.remove_writer(self._target)
             self._gather(1)  # whoever reads from the connection next wants the first byte
+        if failure is not None:
+            raise failure()
 
     def _fill(self) -> None:
         """Take from the upstream what there is, and pass it on at once."""
@@ -199,7 +209,7 @@ class _Pump:
         except OSError:
             length = 0
         if length == 0:
-            self._finish(UpstreamCut("The site cut the connection."))
+            self._finish(_cut)
             return
         self._left -= length
         if self._left < self._low_water:
@@ -214,7 +224,7 @@ class _Pump:
         except BlockingIOError:
             length = 0
         except OSError:
-            self._finish(ClientGone())
+            self._finish(ClientGone)
             return
         if length:
             self._progress_at = self._loop.time()
@@ -238,9 +248,9 @@ class _Pump:
         now = self._loop.time()
         waited = now - self._progress_at
         if self._is_blocked and waited >= self._limits.stall:
-            self._finish(ClientStalled())
+            self._finish(ClientStalled)
         elif not self._is_blocked and waited >= self._limits.read:
-            self._finish(ReadTimeout("The site sent nothing within the time set for it."))
+            self._finish(_timeout)
         rate = (self._left_then - self._left) / max(now - self._looked_at, 0.001)
         self._gather(min(int(rate * _GATHERING), _MAX_GATHERED, self._left))
         self._left_then, self._looked_at = self._left, now
@@ -255,10 +265,6 @@ class _Pump:
             with suppress(OSError):  # of a socket that is gone: the next call will see it
                 self._source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low_water)
 
-    def _finish(self, failure: Exception | None) -> None:
-        if self._end.done():
-            return
-        if failure is None:
-            self._end.set_result(None)
-        else:
-            self._end.set_exception(failure)
+    def _finish(self, failure: _Failure | None) -> None:
+        if not self._end.done():
+            self._end.set_result(failure)

@@ -60,7 +60,7 @@ class Running:
 
     def end(self) -> None:
         """End it, as its owner wishes; its client sees a cut."""
-        self.presence.interrupt(EndedByOwner())
+        self.presence.interrupt(EndedByOwner)
 
 
 class Streams:

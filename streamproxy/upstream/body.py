@@ -88,7 +88,7 @@ class PlannedBody:
                 if not chunk and self._left is not None:
                     raise UpstreamProtocol("The site sent less than it announced.")
             except (ReadTimeout, UpstreamProtocol) as exc:
-                await self._resume(exc)
+                await self.recover(exc)
                 continue
             if not chunk:
                 return b""
@@ -139,13 +139,6 @@ class PlannedBody:
         self._next_pos += length
         self._attempt = 0
 
-    async def recover(self, cause: ReadTimeout | UpstreamProtocol) -> None:
-        """Go on with a new response after one that came by a socket has broken off.
-
-        :raises ProxyError: the body cannot be completed.
-        """
-        await self._resume(cause)
-
     def _cut(self, chunk: bytes) -> bytes:
         """Return the part of a chunk that belongs to the plan, and count it."""
         if self._to_skip:
@@ -159,33 +152,48 @@ class PlannedBody:
             self._attempt = 0
         return chunk
 
-    async def _resume(self, cause: ProxyError) -> None:
-        """Go on with a new response, or raise what stands in the way."""
-        self._client.forget(self._link)
-        if self._version is None:
+    async def recover(self, cause: ProxyError) -> None:
+        """Go on with a new response after one that has broken off.
+
+        :raises ProxyError: the body cannot be completed.
+        """
+        try:
+            self._client.forget(self._link)
+            if self._version is None:
+                raise cause
+            while self._attempt < self._policy.attempts:
+                failure = await self._try_again(self._version, cause)
+                if failure is None:
+                    return
+                cause, failure = failure, None
             raise cause
-        while self._attempt < self._policy.attempts:
-            self._attempt += 1
-            self._upstream.release()
-            asked = retry_after_s(cause.fields.get("Retry-After"), None)
-            wait = backoff_s(self._attempt, random.random(), asked)  # noqa: S311  # no secret
-            logger.info(
-                "Resuming at byte %d in %.1f s (attempt %d): %s",
-                self._next_pos,
-                wait,
-                self._attempt,
-                cause.detail,
-            )
-            await asyncio.sleep(wait)
-            try:
-                await self._reopen(self._version)
-            except ProxyError as exc:
-                if not exc.retryable:
-                    raise
-                cause = exc
-            else:
-                return
-        raise cause
+        finally:
+            del cause  # its traceback holds this frame, which would hold it
+
+    async def _try_again(self, version: Version, cause: ProxyError) -> ProxyError | None:
+        """Wait, and open what is missing; return what has failed, if that may yet work.
+
+        :raises ProxyError: it cannot.
+        """
+        self._attempt += 1
+        self._upstream.release()
+        asked = retry_after_s(cause.fields.get("Retry-After"), None)
+        wait = backoff_s(self._attempt, random.random(), asked)  # noqa: S311  # no secret
+        logger.info(
+            "Resuming at byte %d in %.1f s (attempt %d): %s",
+            self._next_pos,
+            wait,
+            self._attempt,
+            cause.detail,
+        )
+        await asyncio.sleep(wait)
+        try:
+            await self._reopen(version)
+        except ProxyError as exc:
+            if not exc.retryable:
+                raise
+            return exc
+        return None
 
     async def _reopen(self, version: Version) -> None:
         """Open the missing bytes: where they came from, else by the pasted link again.

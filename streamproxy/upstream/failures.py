@@ -36,7 +36,12 @@ from streamproxy.upstream.resolver import BlockedAddress
 
 
 def translate(exc: ClientError | OSError) -> ProxyError:
-    """Return the failure of ours that an error of aiohttp's client stands for."""
+    """Return the failure of ours that an error of aiohttp's client stands for.
+
+    The error loses its traceback, whose frames hold what the error is stored in: a circle, with
+    bytes of the body in it, that only the garbage collector would break.
+    """
+    exc.__traceback__ = None
     os_error = exc.os_error if isinstance(exc, ClientConnectorError) else exc
     if isinstance(os_error, BlockedAddress):
         return BlockedTarget(os_error.refusal.detail)

@@ -74,7 +74,7 @@ class interruption:  # noqa: N801  # reads like asyncio.timeout, which it is mod
     :param seconds: when to look for the first time whether to end it.
     """
 
-    _reason: Exception | None = None
+    _reason: type[Exception] | None = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._loop = loop
@@ -90,8 +90,11 @@ class interruption:  # noqa: N801  # reads like asyncio.timeout, which it is mod
         """Interrupt, or start anew; as the time is over."""
         raise NotImplementedError
 
-    def interrupt(self, reason: Exception) -> None:
-        """End the body with *reason*."""
+    def interrupt(self, reason: type[Exception]) -> None:
+        """End the body with a *reason*.
+
+        By its class: what was raised holds, by its traceback, all who would hold it.
+        """
         if self._reason is None:
             self._reason = reason
             self._task.cancel()
@@ -113,4 +116,4 @@ class time_limit(interruption):  # noqa: N801
     """Context manager that ends its body with TimeoutError after so many seconds."""
 
     def _look(self) -> None:
-        self.interrupt(TimeoutError())
+        self.interrupt(TimeoutError)

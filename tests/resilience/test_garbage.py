@@ -1,0 +1,104 @@
+"""A stream that fails leaves no circles of references behind: bytes of films wait in them."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from aiohttp import ClientError
+from proxies import Proxy, StartProxy
+from upstreams import CONTENT, Exchange, RawUpstream, raw_upstream, response
+
+import streamproxy
+
+PACKAGE = str(Path(streamproxy.__file__).parent)
+FILM = CONTENT * 4
+PART = 20_000
+
+
+@contextmanager
+def garbage() -> Iterator[list[str]]:
+    """Collect what is left after the context: the names of our functions whose frames it holds."""
+    names: list[str] = []
+    gc.collect()
+    gc.disable()
+    try:
+        yield names
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        codes = [found.f_code for found in gc.garbage if isinstance(found, FrameType)]
+        names += [code.co_qualname for code in codes if code.co_filename.startswith(PACKAGE)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+async def break_off(exchange: Exchange) -> None:
+    """Send half of what was asked for, and close."""
+    fields = {"Content-Type": "video/mp4", "ETag": '"v1"'}
+    if exchange.field("Range") == f"bytes=0-{PART - 1}":
+        fields |= {"Content-Range": f"bytes 0-{PART - 1}/{len(FILM)}", "Content-Length": f"{PART}"}
+        await exchange.send(response("206 Partial Content", fields), FILM[: PART // 2])
+    elif exchange.field("Range") is None:
+        fields["Content-Length"] = f"{len(FILM)}"
+        await exchange.send(response("200 OK", fields), FILM[: len(FILM) // 2])
+    else:  # to go on
+        await exchange.send(response("503 No", {"Content-Length": "0"}))
+
+
+async def fall_silent(exchange: Exchange) -> None:
+    """Send a part of a film, and then nothing."""
+    fields = {"Content-Type": "video/mp4", "Content-Length": f"{len(FILM)}"}
+    await exchange.send(response("200 OK", fields), FILM[: len(FILM) // 2])
+    await exchange.wait_closed()
+
+
+async def read_on(proxy: Proxy, upstream: RawUpstream, part: str | None) -> None:
+    got = await proxy.stream(upstream.link(), part)
+    with pytest.raises(ClientError):
+        await got.read()
+
+
+@pytest.mark.parametrize("part", [None, f"0-{PART - 1}"])
+async def test_film_that_breaks_off_leaves_none(start_proxy: StartProxy, part: str | None) -> None:
+    proxy = await start_proxy(resume_attempts=2)
+    async with raw_upstream(break_off) as upstream:
+        await read_on(proxy, upstream, part)  # what is made once
+        with garbage() as left:
+            await read_on(proxy, upstream, part)
+    assert left == []
+
+
+async def test_film_that_falls_silent_leaves_none(start_proxy: StartProxy) -> None:
+    proxy = await start_proxy(read_timeout=0.3)
+    async with raw_upstream(fall_silent) as upstream:
+        with garbage() as left:
+            await read_on(proxy, upstream, None)
+    assert left == []
+
+
+async def test_client_that_leaves_leaves_none(start_proxy: StartProxy) -> None:
+    proxy = await start_proxy()
+    async with raw_upstream(fall_silent) as upstream:
+        with garbage() as left:
+            got = await proxy.stream(upstream.link())
+            await got.content.readexactly(len(FILM) // 4)
+            got.close()
+            await asyncio.wait_for(upstream.closed.wait(), 5)
+            await asyncio.sleep(0.1)  # its handler ends
+    assert left == []
+
+
+async def test_site_that_cannot_be_reached_leaves_none(start_proxy: StartProxy) -> None:
+    proxy = await start_proxy()
+    async with raw_upstream(break_off) as upstream:
+        link = upstream.link()
+    with garbage() as left:
+        got = await proxy.stream(link)
+        assert got.status == 502
+        await got.read()
+    assert left == []
