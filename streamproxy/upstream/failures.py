@@ -38,10 +38,9 @@ from streamproxy.upstream.resolver import BlockedAddress
 def translate(exc: ClientError | OSError) -> ProxyError:
     """Return the failure of ours that an error of aiohttp's client stands for.
 
-    The error loses its traceback, whose frames hold what the error is stored in: a circle, with
-    bytes of the body in it, that only the garbage collector would break.
+    The error, and what led to it, lose their tracebacks.
     """
-    exc.__traceback__ = None
+    _break_circles(exc)
     os_error = exc.os_error if isinstance(exc, ClientConnectorError) else exc
     if isinstance(os_error, BlockedAddress):
         return BlockedTarget(os_error.refusal.detail)
@@ -66,3 +65,14 @@ def translate(exc: ClientError | OSError) -> ProxyError:
             return UpstreamCut("The site cut the connection.")
         case _:
             return UpstreamProtocol("The site broke the rules of HTTP.")
+
+
+def _break_circles(error: BaseException | None) -> None:
+    """Drop the tracebacks of an error and of what led to it.
+
+    Their frames hold what the errors are stored in: circles, with bytes of the body in them,
+    that only the garbage collector would break.
+    """
+    while error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
