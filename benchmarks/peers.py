@@ -146,7 +146,7 @@ def classic(site: Site, folder: Path) -> Iterator[Peer]:
         urls=_links(site, port),
         folder=folder,
         cwd=Path(__file__).parent,
-        environment={"REQUESTS_CA_BUNDLE": str(site.authority)} if site.authority else None,
+        environment=_trust(site, "REQUESTS_CA_BUNDLE"),
     ) as peer:
         yield peer
 
@@ -162,7 +162,7 @@ def bare(site: Site, folder: Path) -> Iterator[Peer]:
         ports=(port,),
         urls=_links(site, port),
         folder=folder,
-        environment={"SSL_CERT_FILE": str(site.authority)} if site.authority else None,
+        environment=_trust(site),
     ) as peer:
         yield peer
 
@@ -196,10 +196,17 @@ def streamproxy(
         urls=_links(site, port),
         folder=folder,
         cwd=checkout,
-        # The way of OpenSSL itself; whoever runs it beside a private authority does the same.
-        environment={"SSL_CERT_FILE": str(site.authority)} if site.authority else None,
+        environment=_trust(site),
     ) as peer:
         yield peer
+
+
+def _trust(site: Site, name: str = "SSL_CERT_FILE") -> dict[str, str]:
+    """Return the environment in which the site's authority is trusted.
+
+    By default in the way of OpenSSL itself, as whoever has a private authority does it.
+    """
+    return {name: str(site.authority)} if site.authority else {}
 
 
 def _links(site: Site, port: int) -> dict[str, str]:

@@ -20,6 +20,7 @@ from report import Samples
 Starter = Callable[[Site, Path], AbstractContextManager[Peer]]
 
 SPLICE, COPY, ALSO = "streamproxy", "streamproxy copy", "also"
+_OURS = frozenset({SPLICE, COPY, ALSO})
 # Asked only what a request and a byte cost it: that is what any proxy on aiohttp has to pay.
 BARE = "bare aiohttp"
 # A stalled viewer also leaves one to three megabytes in socket buffers, and 1,000 of them may
@@ -115,7 +116,7 @@ class Comparison:
 
     def _seeks(self, peer: Peer) -> Measured:
         found = {}
-        if peer.name in {SPLICE, COPY, ALSO}:
+        if peer.name in _OURS:
             # First, while nothing is known and no connection is kept.
             found = measures.first_play(peer, self._film)
         return found | measures.round_trips(peer, self._film, self._plan.seeks)
@@ -124,7 +125,7 @@ class Comparison:
         if way == "https" and name == COPY:  # TLS goes one way only
             return
         viewers = self._plan.viewers
-        if way == "https" or name not in {SPLICE, COPY, ALSO}:
+        if way == "https" or name not in _OURS:
             viewers = min(viewers, _FEW_VIEWERS)
         with self._started(name) as peer:
             self._add(name, measures.stalled(peer, self._film, way, viewers))
