@@ -37,12 +37,22 @@ from streamproxy.handlers.sessions import (
 from streamproxy.handlers.stream import stream
 from streamproxy.handlers.subtitles import local_subtitles, subtitles
 from streamproxy.handlers.validate import validate
-from streamproxy.keys import CHECKS, CLIENT, CONVERTER, METRICS, PEERS, SETTINGS, STREAMS
+from streamproxy.keys import (
+    CHECKS,
+    CLIENT,
+    CONVERTER,
+    METRICS,
+    PEERS,
+    PUMP_LIMITS,
+    SETTINGS,
+    STREAMS,
+)
 from streamproxy.middlewares import default_middlewares
 from streamproxy.middlewares.count_requests import count_requests
 from streamproxy.middlewares.limit_rate import limit_rate
 from streamproxy.middlewares.mark_requests import add_request_id, mark_requests
 from streamproxy.relay.peers import Peers
+from streamproxy.relay.pump import PumpLimits
 from streamproxy.relay.streams import Streams
 from streamproxy.settings import Settings
 from streamproxy.targets.links import MAX_LINK_LENGTH
@@ -91,6 +101,7 @@ def create_app(
     if is_hosted:
         app.on_startup.insert(0, hosted.prepare)  # before the contexts
     app[STREAMS] = Streams()
+    app[PUMP_LIMITS] = PumpLimits.from_settings(settings)
     app.on_shutdown.append(_end_streams)
     for part in chain:
         if isinstance(part, count_requests):

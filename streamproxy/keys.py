@@ -13,6 +13,7 @@ from aiohttp import web
 from streamproxy.access.identity import Identity
 from streamproxy.access.sign_in import SignIn
 from streamproxy.relay.peers import Peers
+from streamproxy.relay.pump import PumpLimits
 from streamproxy.relay.streams import Streams
 from streamproxy.relay.transfer import Transfer
 from streamproxy.settings import Settings
@@ -28,6 +29,7 @@ Check = Callable[[], Awaitable[str | None]]
 SETTINGS = web.AppKey("SETTINGS", Settings)
 CLIENT = web.AppKey("CLIENT", UpstreamClient)
 STREAMS = web.AppKey("STREAMS", Streams)
+PUMP_LIMITS = web.AppKey("PUMP_LIMITS", PumpLimits)
 # The processes that serve together with this one. Absent where there are none.
 PEERS = web.AppKey("PEERS", Peers)
 # What is counted. Absent where nothing is.

@@ -11,6 +11,7 @@ from streamproxy.keys import (
     CLIENT,
     IDENTITY,
     LINK,
+    PUMP_LIMITS,
     RESPONSE_FIELDS,
     SETTINGS,
     STREAMS,
@@ -24,10 +25,7 @@ from streamproxy.protocol.slices import is_sliceable
 from streamproxy.relay.body import relay_response
 from streamproxy.relay.outlet import StreamedResponse
 from streamproxy.relay.presence import client_presence
-from streamproxy.relay.pump import PumpLimits
-from streamproxy.relay.splice import CAN_SPLICE
 from streamproxy.relay.transfer import Transfer
-from streamproxy.settings import Settings
 from streamproxy.upstream.body import PlannedBody
 from streamproxy.upstream.resource import Resource, open_resource
 
@@ -68,20 +66,11 @@ async def stream(request: web.Request) -> web.StreamResponse:
                         body,
                         transfer,
                         max_size=limits.max_size,
-                        limits=_pump_limits(settings),
+                        limits=shared[PUMP_LIMITS],
                     )
                 return response
     finally:
         streams.leave(running)
-
-
-def _pump_limits(settings: Settings) -> PumpLimits:
-    return PumpLimits(
-        read=settings.read_timeout,
-        stall=settings.client_stall_timeout,
-        splice=settings.splice and CAN_SPLICE,
-        chunk_size=settings.chunk_size,
-    )
 
 
 async def _whole(head: web.StreamResponse, body: PlannedBody) -> web.Response:

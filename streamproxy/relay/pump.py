@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, Self
 
 from streamproxy.errors import ReadTimeout, UpstreamCut
 from streamproxy.relay.outlet import Outlet
 from streamproxy.relay.presence import ClientGone, ClientStalled
 from streamproxy.relay.shuttle import Shuttle
-from streamproxy.relay.splice import open_pipe
+from streamproxy.relay.splice import CAN_SPLICE, open_pipe
+from streamproxy.settings import Settings
 from streamproxy.upstream.body import PlannedBody
 from streamproxy.upstream.tls import CAN_WAIT
 
@@ -53,6 +54,16 @@ class PumpLimits:
     stall: float
     splice: bool
     chunk_size: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return those that the settings name."""
+        return cls(
+            read=settings.read_timeout,
+            stall=settings.client_stall_timeout,
+            splice=settings.splice and CAN_SPLICE,
+            chunk_size=settings.chunk_size,
+        )
 
     @property
     def max_interval(self) -> float:
