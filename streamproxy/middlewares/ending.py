@@ -1,7 +1,6 @@
 """How a request ends, for whatever logs or counts it."""
 
 import asyncio
-from types import TracebackType
 from typing import Self
 
 from aiohttp import web
@@ -29,12 +28,7 @@ class ending:  # noqa: N801  # reads like a function: with ending(...) as end
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _type: object, exc: BaseException | None, _traceback: object) -> None:
         if isinstance(exc, ProxyError):
             self.status, self.code = exc.status, exc.code
         elif isinstance(exc, web.HTTPException):

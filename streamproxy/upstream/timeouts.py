@@ -7,7 +7,6 @@ asyncio's for each is made, sorted in, cancelled and sorted out again.
 import asyncio
 from collections.abc import Callable
 from functools import lru_cache
-from types import TracebackType
 from typing import Self, cast
 
 # Seconds by which one may be late, so that a thousand of them wake the loop twenty times a
@@ -99,12 +98,7 @@ class interruption:  # noqa: N801  # reads like asyncio.timeout, which it is mod
             self._reason = reason
             self._task.cancel()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exc_type: object, exc: BaseException | None, _traceback: object) -> None:
         self._timeouts.stop(self._look)
         if self._reason is None:
             return
