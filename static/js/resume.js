@@ -59,5 +59,9 @@ function takePoster(video) {
 	canvas.height = POSTER_HEIGHT;
 	canvas.width = Math.min(POSTER_WIDTH, (POSTER_HEIGHT * videoWidth) / videoHeight);
 	canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-	return { poster: canvas.toDataURL("image/jpeg", 0.6).split(",")[1] };
+	try {
+		return { poster: canvas.toDataURL("image/jpeg", 0.6).split(",")[1] };
+	} catch {
+		return {}; // After a refusal Chromium takes the picture for a stranger's.
+	}
 }

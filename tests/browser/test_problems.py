@@ -133,6 +133,20 @@ async def test_interruption_of_a_link_that_works_is_told_apart(
     complaints.clear()
 
 
+async def test_film_that_breaks_off_for_good_is_said(
+    viewer: Viewer, upstream: Upstream, complaints: list[str]
+) -> None:
+    """A picture was on the screen: Chromium lets nobody read it any more after a refusal."""
+    await viewer.watch(upstream.link("/paced/moov-first.mp4"))
+    upstream.mood, upstream.breaks_off = expired, True
+    await expect(viewer.problem).to_contain_text("The site answered 403")
+    upstream.mood, upstream.breaks_off = willing, False
+    await viewer.page.get_by_role("button", name="Retry from here").click()
+    await viewer.sees_it_play(beyond=1)
+    assert not [it for it in complaints if "SecurityError" in it]
+    complaints.clear()
+
+
 @pytest.mark.parametrize("pasted", ["", "   "])
 async def test_empty_field_asks_for_a_link(viewer: Viewer, pasted: str) -> None:
     await viewer.visit()

@@ -33,7 +33,7 @@ def stuck(first_pos: int) -> None:
 class Upstream:
     """A site on loopback whose mood a test can change.
 
-    ``first_positions`` are those asked for so far.
+    ``first_positions`` are those asked for so far. With ``breaks_off`` what is paced ends at once.
     """
 
     def __init__(self, clips: Path) -> None:
@@ -45,6 +45,7 @@ class Upstream:
     def calm_down(self) -> None:
         """Forget what the last test did."""
         self.mood: Mood = willing
+        self.breaks_off = False
         self.first_positions: list[int] = []
 
     def app(self) -> web.Application:
@@ -98,6 +99,8 @@ class Upstream:
             for at in range(first_pos, len(clip), PACE_BYTES):
                 await response.write(clip[at : at + PACE_BYTES])
                 await asyncio.sleep(PACE_S)
+                if self.breaks_off and request.transport is not None:
+                    request.transport.abort()
         return response
 
     async def _unmeasured(self, request: web.Request) -> web.StreamResponse:
