@@ -119,13 +119,11 @@ class SharedStream(logging.StreamHandler):  # type: ignore[type-arg]  # generic 
 
 def pieces(text: str, size: int) -> Iterator[str]:
     """Yield the lines of *text*, as many at a time as have *size* bytes; a longer one alone."""
-    gathered: list[str] = []
-    length = 0
-    for line in text.split("\n"):
-        line_length = len(line.encode("utf-8", "backslashreplace")) + 1
-        if gathered and length + line_length > size:
-            yield "".join(gathered)
-            gathered, length = [], 0
-        gathered.append(f"{line}\n")
-        length += line_length
-    yield "".join(gathered)
+    data = f"{text}\n".encode("utf-8", "backslashreplace")
+    start = 0
+    while start < len(data):
+        end = len(data)
+        if end - start > size:
+            end = 1 + data.rfind(b"\n", start, start + size) or 1 + data.index(b"\n", start)
+        yield data[start:end].decode()
+        start = end
