@@ -38,6 +38,7 @@ from streamproxy.handlers.stream import stream
 from streamproxy.handlers.subtitles import local_subtitles, subtitles
 from streamproxy.handlers.validate import validate
 from streamproxy.keys import (
+    AROUNDS,
     CHECKS,
     CLIENT,
     CONVERTER,
@@ -48,9 +49,11 @@ from streamproxy.keys import (
     STREAMS,
 )
 from streamproxy.middlewares import default_middlewares
+from streamproxy.middlewares.answer_repeats import answer_repeats
 from streamproxy.middlewares.count_requests import count_requests
 from streamproxy.middlewares.limit_rate import limit_rate
 from streamproxy.middlewares.mark_requests import add_request_id, mark_requests
+from streamproxy.middlewares.repeatable import arounds_of
 from streamproxy.relay.peers import Peers
 from streamproxy.relay.pump import PumpLimits
 from streamproxy.relay.streams import Streams
@@ -67,6 +70,8 @@ CleanupContext = Callable[[web.Application], AsyncIterator[None]]
 # A link inside ?url= is percent-encoded, and then has up to three times its length.
 _MAX_LINE_SIZE = 4 * MAX_LINK_LENGTH
 _MAX_FIELD_SIZE = 64 * 1024
+# What each answer passes on its way out.
+_SIGNALS = (revalidate_static, make_inert, add_request_id)
 
 
 def create_app(
@@ -94,7 +99,7 @@ def create_app(
     chain = default_middlewares(settings) if middlewares is None else middlewares
     if is_hosted:
         chain = (*chain, hosted.keep_others_out(settings))
-    chain = (mark_requests(settings.trusted_proxy), *chain)
+    chain = (answer_repeats, mark_requests(settings.trusted_proxy), *chain)
     # A list: OpenTelemetry's instrumentation inserts itself.
     app = web.Application(middlewares=[*chain], handler_args=_server_options(settings))
     app[SETTINGS] = settings
@@ -107,6 +112,7 @@ def create_app(
         if isinstance(part, count_requests):
             app[METRICS] = part.metrics
             app.cleanup_ctx.append(_watch)
+    app.cleanup_ctx.append(_repeats(chain))
     app.cleanup_ctx.append(_meet_peers)
     app.cleanup_ctx.append(_converter)
     app.cleanup_ctx.append(_upstream_client(settings, session))
@@ -173,7 +179,7 @@ def _add_routes(app: web.Application) -> None:
     app.router.add_get("/sw.js", service_worker, name="worker")
     app.router.add_get("/offline", offline_page, name="offline")
     app.router.add_static("/static", asset_folder("static"), name="static")
-    app.on_response_prepare.extend((revalidate_static, make_inert, add_request_id))
+    app.on_response_prepare.extend(_SIGNALS)
 
 
 def _upstream_client(settings: Settings, lent: ClientSession | None) -> CleanupContext:
@@ -193,6 +199,21 @@ def _upstream_client(settings: Settings, lent: ClientSession | None) -> CleanupC
         await client.close()
         if lent is None:
             await session.close()
+
+    return context
+
+
+def _repeats(chain: Sequence[Middleware]) -> CleanupContext:
+    """Return the context that lets repeats go past the chain, where nothing else looks at them."""
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        arounds = arounds_of(chain)
+        is_as_made = list(app.middlewares) == [*chain] and list(app.on_response_prepare) == [
+            *_SIGNALS
+        ]
+        if arounds is not None and is_as_made:
+            app[AROUNDS] = arounds
+        yield
 
     return context
 

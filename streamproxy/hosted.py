@@ -20,6 +20,7 @@ from streamproxy.errors import ClosedToOthers
 from streamproxy.family import found_family
 from streamproxy.keys import IS_HOSTED, SETTINGS
 from streamproxy.logs import configure_logging
+from streamproxy.middlewares.repeatable import repeatable
 from streamproxy.process import prepare_process
 from streamproxy.settings import Settings
 
@@ -74,6 +75,7 @@ def keep_others_out(settings: Settings) -> Middleware:
     """
     is_closed = _asks_nobody(settings)
 
+    @repeatable()
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if (

@@ -6,12 +6,14 @@ parts inside it. A middleware of one's own uses them too.
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from streamproxy.access.identity import Identity
 from streamproxy.access.sign_in import SignIn
+from streamproxy.relay.lane import Lane
 from streamproxy.relay.peers import Peers
 from streamproxy.relay.pump import PumpLimits
 from streamproxy.relay.streams import Streams
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from streamproxy.relay.metrics import Metrics  # which an extra is needed for
 
 Check = Callable[[], Awaitable[str | None]]
+# What a middleware does around each repeat of a request that it let pass.
+Around = Callable[[web.Request], AbstractContextManager[object]]
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
 CLIENT = web.AppKey("CLIENT", UpstreamClient)
@@ -38,6 +42,8 @@ METRICS: web.AppKey["Metrics"] = web.AppKey("METRICS")
 IS_HOSTED = web.AppKey("IS_HOSTED", bool)
 # What /ready asks, at one time: each returns in a word what is not ready, or None.
 CHECKS = web.AppKey("CHECKS", tuple[Check, ...])
+# What the chain does around repeats. Absent where repeats have to go through the chain.
+AROUNDS = web.AppKey("AROUNDS", tuple[Around, ...])
 # The thread that converts subtitles, one file after the other.
 CONVERTER = web.AppKey("CONVERTER", Executor)
 SAMPLE_LINK = web.AppKey("SAMPLE_LINK", str)
@@ -56,6 +62,8 @@ LINK = web.RequestKey("LINK", Link)
 MAX_SIZE = web.RequestKey("MAX_SIZE", int)
 # What became of the transfer. Set by log_access, filled by the handler.
 TRANSFER = web.RequestKey("TRANSFER", Transfer)
+# Where the handler can offer to answer repeats of the request. Set by answer_repeats.
+LANE = web.RequestKey("LANE", Lane)
 # Fields that a middleware wants on the response: the head of a stream is sent before its
 # handler returns, so that it cannot add them afterwards.
 RESPONSE_FIELDS = web.RequestKey("RESPONSE_FIELDS", dict[str, str])

@@ -40,15 +40,15 @@ RANKS = {
     "keys": 6,
     "middlewares": 7,
     "handlers": 7,
-    "hosted": 7,
-    "app": 8,
-    "diagnosis": 8,
-    "commands": 9,
-    "demo": 9,
-    "server": 9,
-    "": 9,  # the package itself: its public names
-    "workers": 10,
-    "__main__": 11,
+    "hosted": 8,
+    "app": 9,
+    "diagnosis": 9,
+    "commands": 10,
+    "demo": 10,
+    "server": 10,
+    "": 10,  # the package itself: its public names
+    "workers": 11,
+    "__main__": 12,
 }
 # Pure rooms decide and do nothing else: all they may import beyond the rooms below them.
 PURE = {

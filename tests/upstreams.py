@@ -68,11 +68,17 @@ class RawUpstream:
     connections: int = 0
     exchanges: list[Exchange] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+    _asked: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def link(self, target: str = "/film.mp4") -> str:
         """Return the link of *target* on this server."""
         scheme = "http" if _security.context is None else "https"
         return f"{scheme}://127.0.0.1:{self.port}{target}"
+
+    async def has_asked(self, number: int) -> None:
+        """Wait until so many requests have come."""
+        async with self._asked:
+            await self._asked.wait_for(lambda: len(self.exchanges) >= number)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -81,6 +87,8 @@ class RawUpstream:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 exchange = Exchange(head, reader, writer)
                 self.exchanges.append(exchange)
+                async with self._asked:
+                    self._asked.notify_all()
                 await self.answer(exchange)
                 if not self.keep_alive:
                     break

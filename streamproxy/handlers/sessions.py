@@ -14,7 +14,6 @@ from streamproxy.access.clients import client_key
 from streamproxy.access.owner import comes_from_owner
 from streamproxy.errors import NoSuchSession, OwnerOnly
 from streamproxy.keys import IDENTITY, LINK, PEERS, REQUEST_ID, SETTINGS, STREAMS
-from streamproxy.protocol.heads import read_ask
 from streamproxy.protocol.parameters import url_parameter
 from streamproxy.relay.streams import Running
 from streamproxy.targets.links import Link, parse_link
@@ -143,7 +142,7 @@ def _maker(request: web.Request) -> str:
 
 def _facts(running: Running, now: float) -> Facts:
     request = running.request
-    identity, ranges = request.get(IDENTITY), read_ask(request.headers).ranges
+    identity, ranges = request.get(IDENTITY), running.ranges
     link = request.get(LINK)  # a file of subtitles that a client sends has none
     about = {
         "client": request.remote,

@@ -3,31 +3,29 @@
 import logging
 from contextlib import closing
 
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 
 from streamproxy.errors import NotSliceable
+from streamproxy.handlers.heads import stream_head
 from streamproxy.handlers.limits import client_of, limits_of, resume_policy_of
+from streamproxy.handlers.repeats import Asked, offer_repeats
 from streamproxy.keys import (
     CLIENT,
-    IDENTITY,
+    LANE,
     LINK,
     PUMP_LIMITS,
-    RESPONSE_FIELDS,
     SETTINGS,
     STREAMS,
     TRANSFER,
 )
-from streamproxy.protocol.fields import private_cache_control, security_fields
-from streamproxy.protocol.filenames import content_disposition
 from streamproxy.protocol.heads import read_ask
-from streamproxy.protocol.media_types import name_to_save
 from streamproxy.protocol.slices import is_sliceable
 from streamproxy.relay.body import relay_response
-from streamproxy.relay.outlet import StreamedResponse
+from streamproxy.relay.outlet import ResponseOutlet
 from streamproxy.relay.presence import client_presence
 from streamproxy.relay.transfer import Transfer
 from streamproxy.upstream.body import PlannedBody
-from streamproxy.upstream.resource import Resource, open_resource
+from streamproxy.upstream.resource import open_resource
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +35,8 @@ _SLICING = "X-Slicing"
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """Answer with the part of the link's bytes that the client asks for."""
+    if LANE in request:
+        request[LANE].check()
     link, ask = request[LINK], read_ask(request.headers)
     logger.info("Stream request for: %s", link)
     if ask.ranges is not None:
@@ -49,25 +49,28 @@ async def stream(request: web.Request) -> web.StreamResponse:
     transfer = request.get(TRANSFER) or Transfer()
     presence = client_presence(request, client.loop, stall_timeout=settings.client_stall_timeout)
     running = streams.enter(request, presence, transfer, client.loop)
+    running.ranges = ask.ranges
     try:
         with presence:
             async with open_resource(client, link, ask, limits) as resource:
                 if is_slice and not is_sliceable(ask, resource.plan):
                     raise NotSliceable("The site gives it no strong ETag, no length, or no ranges.")
-                response = _head(request, resource)
-                body = PlannedBody(client, link, resource, resume_policy_of(settings))
+                response = stream_head(request, resource)
+                policy = resume_policy_of(settings)
+                body = PlannedBody(client, link, resource, policy)
                 running.body = body
                 with closing(body):
                     if is_slice and body.is_sent and request.method == "GET":
                         return await _whole(response, body)
                     await relay_response(
                         request,
-                        response,
+                        ResponseOutlet(request, response, transfer),
                         body,
-                        transfer,
                         max_size=limits.max_size,
                         limits=shared[PUMP_LIMITS],
                     )
+                asked = Asked(client, link, resource.upstream.link, ask, limits, policy)
+                offer_repeats(request, asked, resource, response, transfer)
                 return response
     finally:
         streams.leave(running)
@@ -85,30 +88,3 @@ async def _whole(head: web.StreamResponse, body: PlannedBody) -> web.Response:
     fields = head.headers.copy()
     fields.pop("Content-Length")
     return web.Response(status=head.status, headers=fields, body=b"".join(chunks))
-
-
-def _disposition(request: web.Request, resource: Resource) -> str:
-    """Return how the file is to be shown: in place, or with download=1 saved."""
-    # Looked for before the query is taken apart: players do not ask to save.
-    is_asked = "download=" in request.rel_url.raw_query_string
-    if is_asked and request.query.getall("download", []) == ["1"]:
-        name = name_to_save(resource.filename, resource.media_type or "")
-        return content_disposition(name, "attachment")
-    return content_disposition(resource.filename)
-
-
-def _head(request: web.Request, resource: Resource) -> web.StreamResponse:
-    """Build the head of the response by hand, from the plan and from nothing else."""
-    plan = resource.plan
-    fields = plan.fields | security_fields(resource.media_type)
-    if RESPONSE_FIELDS in request:
-        fields = request[RESPONSE_FIELDS] | fields
-    if resource.media_type is not None:
-        fields["Content-Type"] = resource.media_type
-        fields["Content-Disposition"] = _disposition(request, resource)
-    if IDENTITY in request:
-        fields["Cache-Control"] = private_cache_control(fields.get("Cache-Control"))
-    response = StreamedResponse(status=plan.status, headers=fields)
-    if plan.length is None and request.version < HttpVersion11:
-        response.force_close()  # nothing else ends the body; aiohttp would keep the connection
-    return response

@@ -31,7 +31,7 @@ from streamproxy.keys import (
 from streamproxy.protocol.fields import field_value, private_cache_control, security_fields
 from streamproxy.protocol.filenames import content_disposition
 from streamproxy.protocol.heads import Ask
-from streamproxy.relay.outlet import Outlet, StreamedResponse
+from streamproxy.relay.outlet import ResponseOutlet, StreamedResponse
 from streamproxy.relay.presence import client_presence
 from streamproxy.relay.transfer import Transfer
 from streamproxy.subtitles.charsets import parse_encoding
@@ -178,7 +178,7 @@ async def _send(
         name = file.filename.rpartition(".")[0] or file.filename
         fields["Content-Disposition"] = content_disposition(f"{name}.vtt")
     response = StreamedResponse(headers=fields)
-    outlet = Outlet(request, response, request.get(TRANSFER) or Transfer())
+    outlet = ResponseOutlet(request, response, request.get(TRANSFER) or Transfer())
     try:
         await outlet.begin(at_once=False)
         for start in range(0, len(webvtt), _CHUNK):

@@ -10,6 +10,7 @@ from streamproxy.middlewares.limit_rate import limit_rate
 from streamproxy.middlewares.limit_size import limit_size
 from streamproxy.middlewares.limit_streams import limit_streams
 from streamproxy.middlewares.log_access import log_access
+from streamproxy.middlewares.repeatable import repeatable
 from streamproxy.middlewares.report_errors import report_errors
 from streamproxy.middlewares.trust_proxies import trust_proxies
 from streamproxy.middlewares.validate_url import validate_url
@@ -26,6 +27,7 @@ __all__ = (
     "limit_size",
     "limit_streams",
     "log_access",
+    "repeatable",
     "report_errors",
     "trust_proxies",
     "validate_url",

@@ -4,6 +4,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.keys import RESPONSE_FIELDS
+from streamproxy.middlewares.repeatable import repeatable
 
 # What a player of another origin needs to see to seek, and to know when to ask again.
 _EXPOSED = (
@@ -22,6 +23,7 @@ def allow_origins(origins: tuple[str, ...]) -> Middleware:
     Source: the WHATWG Fetch standard, section 3.3 (CORS protocol).
     """
 
+    @repeatable()
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         fields = {} if "*" in origins else {"Vary": "Origin"}

@@ -1,6 +1,7 @@
 """Count requests for Prometheus, by what they were answered with."""
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -10,6 +11,9 @@ from streamproxy.errors import SettingsError
 from streamproxy.keys import TRANSFER
 from streamproxy.middlewares.ending import ending
 from streamproxy.relay.transfer import Transfer
+
+if TYPE_CHECKING:
+    from streamproxy.relay.metrics import Metrics  # an optional extra
 
 # nginx's status for a request whose client left.
 _CLIENT_CLOSED_REQUEST = 499
@@ -39,22 +43,32 @@ class count_requests:  # noqa: N801  # made and used as the other middlewares ar
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Hand the request on, and count how it ends."""
-        transfer = request.get(TRANSFER) or Transfer()
-        end = ending(request, transfer)
-        try:
-            with end:
-                response = await handler(request)
-                end.status = response.status
-        finally:
-            self._count(request, end, transfer)
+        with _counted(request, self.metrics) as end:
+            response = await handler(request)
+            end.status = response.status
         return response
 
-    def _count(self, request: web.Request, end: ending, transfer: Transfer) -> None:
-        route = request.match_info.route.name or "other"
-        status = end.status or _CLIENT_CLOSED_REQUEST
-        self.metrics.count_request(route, status, end.code, transfer)
-        if route == "stream" and _is_conditional(request.headers):
-            self.metrics.count_condition(status)
+    def around_repeat(self, request: web.Request) -> ending:
+        """Count a repeat."""
+        return _counted(request, self.metrics, 206)
+
+
+class _counted(ending):  # noqa: N801  # reads as ending does
+    __slots__ = ("_metrics",)
+
+    def __init__(self, request: web.Request, metrics: "Metrics", status: int | None = None) -> None:
+        super().__init__(request, request.get(TRANSFER) or Transfer(), status)
+        self._metrics = metrics
+
+    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
+        super().__exit__(kind, exc, traceback)
+        if not self.is_over:
+            return
+        route = self.request.match_info.route.name or "other"
+        status = self.status or _CLIENT_CLOSED_REQUEST
+        self._metrics.count_request(route, status, self.code, self.transfer)
+        if route == "stream" and _is_conditional(self.request.headers):
+            self._metrics.count_condition(status)
 
 
 def _is_conditional(fields: MultiMapping[str]) -> bool:

@@ -6,6 +6,7 @@ from aiohttp.typedefs import Handler, Middleware
 from streamproxy.access.identity import Kind
 from streamproxy.access.sites import check_host, check_site, is_loopback
 from streamproxy.keys import IDENTITY
+from streamproxy.middlewares.repeatable import repeatable
 
 # What opens a WebSocket is a GET, too, of which browsers say the Origin alone.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -34,6 +35,7 @@ def guard_sites(
         got here by DNS rebinding has no cookie of ours.
     """
 
+    @repeatable()
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         local = "" if request.transport is None else request.transport.get_extra_info("sockname")

@@ -4,6 +4,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.keys import MAX_SIZE
+from streamproxy.middlewares.repeatable import repeatable
 
 
 def limit_size(max_bytes: int) -> Middleware:
@@ -19,6 +20,7 @@ def limit_size(max_bytes: int) -> Middleware:
     :param max_bytes: of the complete resource; 0: no limit.
     """
 
+    @repeatable()
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         outer = request.get(MAX_SIZE, 0)

@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.errors import ProxyError, RequestError
 from streamproxy.keys import REQUEST_ID, RESPONSE_FIELDS
+from streamproxy.middlewares.repeatable import repeatable
 from streamproxy.protocol.fields import SECURITY_FIELDS
 from streamproxy.relay.presence import ClientGone
 
@@ -24,6 +25,7 @@ def report_errors() -> Middleware:
     raises a ProxyError. Exceptions of aiohttp's (web.HTTPException) pass through.
     """
 
+    @repeatable()
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:

@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.access.clients import Network, client_address, forwarded_scheme, is_trusted
+from streamproxy.middlewares.repeatable import repeatable
 
 
 def trust_proxies(networks: Sequence[Network]) -> Middleware:
@@ -23,6 +24,7 @@ def trust_proxies(networks: Sequence[Network]) -> Middleware:
     and so would cut off clients whose proxy writes such.
     """
 
+    @repeatable()
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         peer = request.remote

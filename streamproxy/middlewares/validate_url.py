@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from streamproxy.keys import CLIENT, HOST_RULE, LINK
+from streamproxy.middlewares.repeatable import repeatable
 from streamproxy.protocol.loops import check_loop
 from streamproxy.protocol.parameters import url_parameter
 from streamproxy.targets.links import Link, parse_link
@@ -27,6 +28,7 @@ def validate_url(policy: TargetPolicy, *, routes: frozenset[str] = _FETCHING_ROU
     :param routes: names of the routes that must come with exactly one url parameter.
     """
 
+    @repeatable()
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.match_info.route.name in routes:

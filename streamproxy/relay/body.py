@@ -13,7 +13,7 @@ from streamproxy.errors import ProxyError, ReadTimeout, TooLarge, UpstreamProtoc
 from streamproxy.relay.outlet import Outlet
 from streamproxy.relay.presence import outcome_of_cancellation
 from streamproxy.relay.pump import PumpLimits, pump
-from streamproxy.relay.transfer import Outcome, Transfer
+from streamproxy.relay.transfer import Outcome
 from streamproxy.upstream.body import PlannedBody
 
 logger = logging.getLogger(__name__)
@@ -21,22 +21,21 @@ logger = logging.getLogger(__name__)
 
 async def relay_response(
     request: web.Request,
-    response: web.StreamResponse,
+    outlet: Outlet,
     body: PlannedBody,
-    transfer: Transfer,
     *,
     max_size: int,
     limits: PumpLimits,
 ) -> None:
-    """Send the head of *response* and all of *body*.
+    """Send the head that *outlet* has, and all of *body*.
 
-    A failure on the way is recorded in *transfer* and shown to the client as a cut.
+    A failure on the way is recorded in the outlet's transfer and shown to the client as a cut.
 
     :param max_size: bytes that a body of unknown length may have; 0: any.
     :param limits: of what is moved past aiohttp.
     :raises ClientGone: the client has left.
     """
-    outlet = Outlet(request, response, transfer)
+    transfer = outlet.transfer
     try:
         has_body = request.method != "HEAD" and body.is_sent
         whole = body.take_whole() if has_body else None

@@ -74,6 +74,16 @@ class client_presence(interruption):  # noqa: N801  # reads as asyncio.timeout d
         self._moved_at = 0.0
         super().__init__(loop, _INTERVAL)
 
+    def restart(self) -> None:
+        """Watch the next response to the same client: none of its bytes was seen to wait."""
+        self._unsent = 0
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What became of the response that was ended; None: none was."""
+        reason = self._reason
+        return reason.outcome if reason is not None and issubclass(reason, ClientGone) else None
+
     def _look(self) -> None:
         if _is_gone(self._request):
             self.interrupt(ClientGone)

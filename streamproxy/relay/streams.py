@@ -8,6 +8,8 @@ from typing import cast
 from aiohttp import web
 
 from streamproxy.errors import ShuttingDown
+from streamproxy.protocol.ranges import RangeSet
+from streamproxy.relay.lane import Lane
 from streamproxy.relay.presence import EndedByOwner, client_presence
 from streamproxy.relay.transfer import Transfer
 from streamproxy.upstream.body import PlannedBody
@@ -25,7 +27,16 @@ class Running:
     :param presence: what watches its client, and can end it.
     """
 
-    __slots__ = ("_looks", "body", "presence", "request", "started_at", "task", "transfer")
+    __slots__ = (
+        "_looks",
+        "body",
+        "presence",
+        "ranges",
+        "request",
+        "started_at",
+        "task",
+        "transfer",
+    )
 
     def __init__(
         self,
@@ -39,8 +50,15 @@ class Running:
         self.request = request
         self.presence = presence
         self.transfer = transfer
+        self.ranges: RangeSet | None = None  # where some are asked for
         self.body: PlannedBody | None = None  # once the upstream has answered
         self._looks: deque[tuple[float, int]] | None = None
+
+    def restart(self, transfer: Transfer, ranges: RangeSet, now: float) -> None:
+        """Be the next stream of the same client and task, for other ranges of the same."""
+        self.transfer, self.ranges, self.started_at = transfer, ranges, now
+        self.body = self._looks = None
+        self.presence.restart()
 
     @property
     def resumes(self) -> int:
@@ -70,6 +88,7 @@ class Streams:
         self._running: set[Running] = set()
         self._is_looking = False
         self.is_draining = False
+        self.lanes: set[Lane] = set()  # on which handlers stay
 
     def __len__(self) -> int:
         return len(self._running)
@@ -90,14 +109,21 @@ class Streams:
 
         :raises ShuttingDown: no new streams are taken.
         """
+        running = Running(request, presence, transfer, loop)
+        self.enter_again(running, loop)
+        return running
+
+    def enter_again(self, running: Running, loop: asyncio.AbstractEventLoop) -> None:
+        """Count one that has left, and restarted.
+
+        :raises ShuttingDown: as enter.
+        """
         if self.is_draining:
             raise ShuttingDown(fields={"Retry-After": "5", "Connection": "close"})
-        running = Running(request, presence, transfer, loop)
         self._running.add(running)
         if not self._is_looking:
             self._is_looking = True
             loop.call_later(_INTERVAL, self._look, loop)
-        return running
 
     def leave(self, running: Running) -> None:
         """Count a stream no more."""
@@ -114,6 +140,8 @@ class Streams:
     async def drain(self, grace_s: float) -> None:
         """Take no new streams, give the running ones *grace_s* seconds, then abort them."""
         self.is_draining = True
+        for lane in self.lanes:
+            lane.end()
         await self._wait(grace_s)
         self.abort()
         await self._wait(_ABORT_TIME)

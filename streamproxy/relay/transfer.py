@@ -25,6 +25,7 @@ class Transfer:
         but the first; None: none were relayed.
     :param resumes: how often the upstream broke off and was gone on with.
     :param held: bytes that the relay has, and that the client does not take yet.
+    :param part: which bytes, where the request says what a former one did but for them.
     :param counted: of bytes_sent, what has gone into metrics.
     """
 
@@ -34,4 +35,5 @@ class Transfer:
     relay: str | None = None
     resumes: int = 0
     held: int = 0
+    part: str | None = None
     counted: int = 0

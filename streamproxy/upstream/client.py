@@ -14,6 +14,7 @@ from aiohttp import (
 )
 
 from streamproxy.errors import (
+    ReadTimeout,
     TooManyRedirects,
     UpstreamProtocol,
 )
@@ -24,7 +25,6 @@ from streamproxy.upstream.clean import CleanConnector
 from streamproxy.upstream.exchange import Exchanges, Response
 from streamproxy.upstream.failures import translate
 from streamproxy.upstream.hops import RedirectMemory, may_be_kept
-from streamproxy.upstream.lines import SmallResponse
 from streamproxy.upstream.observer import UNOBSERVED, Observer
 from streamproxy.upstream.own import OwnEndpoints
 from streamproxy.upstream.proxied import (
@@ -33,6 +33,7 @@ from streamproxy.upstream.proxied import (
 )
 from streamproxy.upstream.resolver import GuardedResolver
 from streamproxy.upstream.response import Upstream, open_body
+from streamproxy.upstream.small import SmallHead, SmallResponse
 from streamproxy.version import __version__
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -132,6 +133,43 @@ class UpstreamClient:
             hops.append(join_link(hops[-1], location))
         raise TooManyRedirects(f"The site redirects more than {self._max_redirects} times.")
 
+    def head_of(self, link: Link, fields: dict[str, str]) -> bytes:
+        """Return the head of a GET, for send_again; b"": this client has no such way."""
+        if self._exchanges is None:
+            return b""
+        return self._exchanges.head_of(link, self._own_fields(link) | fields)
+
+    async def send_again(
+        self, link: Link, final: Link, head: bytes, expected: SmallHead | None
+    ) -> SmallResponse | None:
+        """Send a request as *link* was just opened; None: it has to be opened as any link.
+
+        :param final: where it led to.
+        :param head: of the request, from head_of.
+        :param expected: the head of the response, where it is known.
+        :raises ReadTimeout: nothing comes.
+        """
+        asked_at = self.loop.time()
+        if self._exchanges is None or self._redirects.find(link, asked_at)[-1] != final:
+            return None
+        if final.address is not None:
+            self.own.check(final.address, final.port)
+        try:
+            response = await self._exchanges.get_small(final.origin, head, expected)
+        except (ClientError, OSError) as exc:  # a TimeoutError is an OSError
+            error = translate(exc)
+            if isinstance(error, ReadTimeout):
+                raise error from exc
+            return None
+        if response is not None:
+            self.observer.answered(self.loop.time() - asked_at)
+        return response
+
+    def leave(self, head: bytes, response: SmallResponse) -> None:
+        """Leave what came to a request to whoever opens the same next."""
+        if self._exchanges is not None:
+            self._exchanges.leave(head, response)
+
     def forget(self, link: Link) -> bool:
         """Follow the redirects of *link* anew next time; tell whether they were remembered."""
         return self._redirects.forget(link)
@@ -144,9 +182,7 @@ class UpstreamClient:
     async def _request(
         self, link: Link, fields: dict[str, str]
     ) -> ClientResponse | Response | SmallResponse:
-        own = {"User-Agent": self._user_agent, **_OWN_FIELDS}
-        if link.authorization is not None:
-            own["Authorization"] = link.authorization
+        own = self._own_fields(link)
         try:
             if self._exchanges is not None:
                 return await self._exchanges.get(link, own | fields)
@@ -161,6 +197,12 @@ class UpstreamClient:
             )
         except (ClientError, OSError) as exc:  # a TimeoutError is an OSError
             raise translate(exc) from exc
+
+    def _own_fields(self, link: Link) -> dict[str, str]:
+        own = {"User-Agent": self._user_agent, **_OWN_FIELDS}
+        if link.authorization is not None:
+            own["Authorization"] = link.authorization
+        return own
 
     def _check_head(self, response: ClientResponse | Response | SmallResponse, link: Link) -> None:
         """Refuse a head that is too large, or that is the proxy's own and not the site's."""

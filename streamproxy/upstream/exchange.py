@@ -23,7 +23,8 @@ from multidict import CIMultiDictProxy
 
 from streamproxy.targets.links import Link
 from streamproxy.upstream.clean import CleanConnector
-from streamproxy.upstream.lines import Line, Lines, SmallResponse
+from streamproxy.upstream.lines import Line, Lines
+from streamproxy.upstream.small import SmallHead, SmallResponse
 
 # Bytes; a redirect to the longest link that is taken must fit.
 MAX_FIELD_SIZE = 40 * 1024
@@ -38,11 +39,15 @@ READ_BUFSIZE = 64 * 1024
 _TLS_READ_BUFSIZE = 128 * 1024
 
 _MAX_ORIGINS = 256
+# Seconds that an answer waits for the one that is to take it.
+_LEFT_S = 1.0
 # What could end a line of the head, or cannot stand in it.
 _UNCLEAN = re.compile(r"[^\t\x20-\x7e]")
 
 
-def _make_head(lines: list[str]) -> bytes:
+def _make_head(request: ClientRequest, link: Link, fields: dict[str, str]) -> bytes:
+    lines = [f"GET {link.target} HTTP/1.1", f"Host: {request.headers['Host']}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
     text = "".join(lines)
     if not (text.isascii() and text.isprintable()) and _UNCLEAN.search(text) is not None:
         raise ValueError("A field cannot be sent.")
@@ -63,6 +68,9 @@ class Response:
         self.raw_headers = message.raw_headers
         self.content = content
         self.connection: Connection | None = connection
+        self.protocol = connection.protocol
+        # How the connection has ended, where it has; the protocol forgets it at release.
+        self.reason = None if self.protocol is None else self.protocol.exception()
         content.on_eof(self.release)
 
     def release(self) -> None:
@@ -89,10 +97,14 @@ class Exchanges:
         # By them the connector knows where to connect to, and which connection can be used.
         self._origins: dict[str, ClientRequest] = {}
         self._lines = Lines(self._loop, session.timeout.sock_read, self._prepare)
+        # What came to a request, for whoever sends the same one next.
+        self._left: dict[bytes, Line | SmallResponse] = {}
 
     def close(self) -> None:
         """Close the connections that are kept beside those of the connector."""
         self._lines.close()
+        for head in list(self._left):
+            self._drop(head)
 
     def _origin_request(self, link: Link) -> ClientRequest:
         request = self._origins.get(link.origin)
@@ -111,12 +123,12 @@ class Exchanges:
         :raises ClientError, OSError: no head arrives.
         """
         request = self._origin_request(link)
-        lines = [f"GET {link.target} HTTP/1.1", f"Host: {request.headers['Host']}"]
-        lines += [f"{name}: {value}" for name, value in fields.items()]
-        head = _make_head(lines)
-        line = self._lines.take(link.origin) or await self._connect(link.origin, request)
-        response = await line.ask(head)
-        if response is not None:
+        head = self.head_of(link, fields)
+        left = self._left.pop(head, None)
+        if isinstance(left, SmallResponse):
+            return left
+        line = left or self._lines.take(link.origin) or await self._connect(link.origin, request)
+        if left is None and (response := await line.ask(head)) is not None:
             return response
         try:
             return await _read_head(line.connection)
@@ -126,6 +138,46 @@ class Exchanges:
         except BaseException:
             line.close()
             raise
+
+    def head_of(self, link: Link, fields: dict[str, str]) -> bytes:
+        """Return the head of a GET, as it is sent."""
+        return _make_head(self._origin_request(link), link, fields)
+
+    async def get_small(
+        self, origin: str, head: bytes, expected: SmallHead | None
+    ) -> SmallResponse | None:
+        """Send a request on a kept connection; None: there is none, or no small response comes.
+
+        What comes instead is left to whoever sends the same request next.
+
+        :param head: from head_of.
+        :param expected: the head of the response, where it is known.
+        :raises ClientError, OSError: no head arrives.
+        """
+        line = self._lines.take(origin)
+        if line is None:
+            return None
+        response = await line.ask(head, expected)
+        if response is None:
+            self.leave(head, line)
+        return response
+
+    def leave(self, head: bytes, answer: Line | SmallResponse) -> None:
+        """Leave what came to a request to whoever sends the same one next, which is soon."""
+        self._drop(head)
+        self._left[head] = answer
+        self._loop.call_later(_LEFT_S, self._drop, head, answer)
+
+    def _drop(self, head: bytes, answer: Line | SmallResponse | None = None) -> None:
+        """Close what was left, unless that is something else than *answer*."""
+        left = self._left.get(head)
+        if left is None or answer not in (None, left):
+            return
+        del self._left[head]
+        if isinstance(left, Line):
+            left.close()
+        else:
+            left.release()
 
     async def _connect(self, origin: str, request: ClientRequest) -> Line:
         try:

@@ -46,6 +46,8 @@ class RedirectMemory:
 
     def find(self, link: Link, now: float) -> tuple[Link, ...]:
         """Return the chain that begins with *link*; only the link where none is known."""
+        if not self._chains:
+            return (link,)
         chain = self._chains.get(link)
         if chain is not None and now < chain.ends_at:
             return chain.hops

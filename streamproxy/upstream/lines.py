@@ -16,61 +16,11 @@ from aiohttp import (
 )
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from multidict import CIMultiDictProxy
 
 from streamproxy.upstream.clean import KEEPALIVE
-from streamproxy.upstream.small import HEAD_END, MAX_HEAD, parse_small
+from streamproxy.upstream.small import SmallHead, SmallResponse, read_head
 from streamproxy.upstream.timeouts import timeouts_of
 from streamproxy.upstream.tls import TlsTransport
-
-
-class SmallResponse:
-    """A response that is read here.
-
-    :param left: bytes of the body that are still to come.
-    """
-
-    __slots__ = ("_line", "error", "headers", "left", "received", "status")
-
-    def __init__(
-        self, line: "Line", status: int, headers: CIMultiDictProxy[str], left: int
-    ) -> None:
-        self._line = line
-        self.status = status
-        self.headers = headers
-        self.left = left
-        self.received = b""
-        self.error: Exception | None = None
-
-    async def read(self) -> bytes:
-        """Return what has come of the body; none at its end.
-
-        :raises ClientError, OSError: nothing more comes.
-        """
-        while not self.received and self.left:
-            await self._wait()
-        return self.take()
-
-    def take(self) -> bytes:
-        """Return what has come of the body, and hold it no more."""
-        received, self.received = self.received, b""
-        return received
-
-    async def peek(self, length: int) -> bytes:
-        """Return the first bytes that were not read yet, fewer where the body is shorter."""
-        while len(self.received) < length and self.left:
-            await self._wait()
-        return self.received[:length]
-
-    async def _wait(self) -> None:
-        if self.error is not None:
-            raise self.error
-        await self._line.wait()
-
-    def release(self) -> None:
-        """Close the connection, unless all of the body has come: then it is kept already."""
-        if self.left:
-            self._line.close()
 
 
 class Line(asyncio.Protocol):
@@ -97,6 +47,7 @@ class Line(asyncio.Protocol):
         self._transport = transport
         self._waiter: asyncio.Future[SmallResponse | None] | None = None
         self._is_asked = False  # and no head has come
+        self._expected: SmallHead | None = None
         self._response: SmallResponse | None = None  # of which more is to come
         self._poll: Callable[[int], object] | None = None
         if transport.get_extra_info("sslcontext") is None and hasattr(select, "poll"):
@@ -111,12 +62,13 @@ class Line(asyncio.Protocol):
             self._transport.look()  # bytes of TLS need not be content: a session ticket, say
         return not self._transport.is_closing() and (self._poll is None or not self._poll(0))
 
-    async def ask(self, head: bytes) -> SmallResponse | None:
+    async def ask(self, head: bytes, expected: SmallHead | None = None) -> SmallResponse | None:
         """Send a request and return the response; None: aiohttp's protocol reads it.
 
+        :param expected: a head that is known.
         :raises ClientError, OSError: nothing comes in time.
         """
-        self._is_asked = True
+        self._is_asked, self._expected = True, expected
         self._transport.write(head)
         if self._timeouts is not None:
             self._timeouts.start(self._end_late)
@@ -151,23 +103,23 @@ class Line(asyncio.Protocol):
         elif not self._is_asked:
             self.close()  # it would answer the next request
         else:
-            end = data.find(HEAD_END, 0, MAX_HEAD)
-            parsed = None if end < 0 else parse_small(data[:end])
-            if parsed is None:
-                self._leave()
-                self._protocol.data_received(data)
-                return
-            status, fields, length = parsed
-            self._is_asked = False
-            response = SmallResponse(self, status, CIMultiDictProxy(fields), length)
-            self._take(response, data[end + len(HEAD_END) :])
+            self._begin(data)
 
-    def _take(self, response: SmallResponse, data: bytes) -> None:
+    def _begin(self, data: bytes) -> None:
+        """Take what begins with a head."""
+        head = read_head(data, self._expected)
+        if head is None:
+            self._leave()
+            self._protocol.data_received(data)
+            return
+        self._is_asked = False
+        self._take(SmallResponse(self, head), memoryview(data)[len(head.raw) :])
+
+    def _take(self, response: SmallResponse, data: bytes | memoryview) -> None:
         surplus = len(data) - response.left
         if surplus > 0:
             data = data[:-surplus]
-        response.received = response.received + data if response.received else data
-        response.left -= len(data)
+        response.add(data)
         self._response = response if response.left else None
         if self._timeouts is not None:
             (self._timeouts.start if response.left else self._timeouts.stop)(self._end_late)

@@ -157,6 +157,23 @@ async def _open_once(
         raise
 
 
+async def plan_again(upstream: Upstream, ask: Ask, limits: Limits) -> Resource | None:
+    """Return another part of what was opened; None: it has to be opened as any link.
+
+    :param ask: for one range, which the upstream was asked for.
+    """
+    sent = ask.range_to_forward
+    if should_ask_again(ask, upstream.head, sent) or should_retry(upstream.head):
+        return None
+    try:
+        plan = plan_response(
+            ask, upstream.head, sent=sent, max_skip=limits.max_skip, max_size=limits.max_size
+        )
+        return await _identify(upstream, plan, look=0, decide=decide_media_type)
+    except ProxyError:
+        return None
+
+
 async def _identify(
     upstream: Upstream, plan: ResponsePlan, *, look: int, decide: DecideType
 ) -> Resource:

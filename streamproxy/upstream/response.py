@@ -11,7 +11,7 @@ from streamproxy.protocol.heads import UpstreamHead
 from streamproxy.targets.links import Link
 from streamproxy.upstream.exchange import RECEIVED_LENGTH, Response
 from streamproxy.upstream.failures import translate
-from streamproxy.upstream.lines import SmallResponse
+from streamproxy.upstream.small import SmallResponse
 from streamproxy.upstream.tls import TlsTransport
 
 
@@ -29,7 +29,11 @@ class Upstream:
         self._peeked = b""
         self._missed = 0  # bytes of the body that come past aiohttp; of them all, its end
         connection = response.connection
-        self._protocol = None if connection is None else connection.protocol
+        self._reason: BaseException | None = None
+        if isinstance(response, Response):
+            self._protocol, self._reason = response.protocol, response.reason
+        else:
+            self._protocol = None if connection is None else connection.protocol
         self._closed = None if self._protocol is None else self._protocol.closed
         if self._closed is not None:
             self._closed.add_done_callback(self._end_reading)
@@ -164,7 +168,7 @@ class Upstream:
         """
         if not self.head.is_close_delimited or self._protocol is None:
             return
-        reason = self._protocol.exception()
+        reason = self._reason or self._protocol.exception()
         if isinstance(reason, ClientOSError):
             raise translate(reason) from reason
         if self._tls is not None:
@@ -209,7 +213,7 @@ class SmallUpstream(Upstream):
 
     def take_whole(self, length: int) -> bytes | None:
         """Return the body, where it has that length and is here already."""
-        is_here = not self._small.left and len(self._small.received) == length
+        is_here = not self._small.left and self._small.received == length
         return self._small.take() if is_here else None
 
     async def read(self) -> bytes:

@@ -34,6 +34,8 @@ NOT_STRONG = ("weak tag", "young date", "weak tag and young date", "nothing")
 
 _BUSY = (502, 503, 504)
 _HEADLESS = ("close", "reset", "silence")
+# What a client asks for first, where its request is to be a repeat: enough that it is one.
+REPEATED = ("0-0", "0-0", "0-0")
 _LIES = ("start", "total", "validator", "whole", "surplus", "content coding", "transfer coding")
 
 
@@ -78,7 +80,8 @@ class Program:
     :param heeds_if_range: whether it looks at If-Range; else it sends parts of any version.
     :param asked: the range that the client asks for; None: the whole.
     :param warm_up: what was left behind by a request before: no connection; a clean one; one
-        with an answer that nobody asked for; one that dies as soon as it is used.
+        with an answer that nobody asked for; one that dies as soon as it is used; or the client
+        has asked for other parts of the same, on the same connection: see REPEATED.
     """
 
     sizes: tuple[int, ...]
@@ -148,14 +151,24 @@ class ProgrammedUpstream:
     is_warm: asyncio.Event = field(default_factory=asyncio.Event)
     _turns: Iterator[Turn] = field(init=False)
     _is_dying: bool = False
+    _repeats: int = 0
 
     def __post_init__(self) -> None:
         self._turns = iter(self.program.turns)
+        self._repeats = len(REPEATED) if self.program.warm_up == "repeats" else 0
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""
         if exchange.target == b"/warm-up.mp4":
             await self._warm_up(exchange)
+            return
+        if self._repeats:
+            self._repeats -= 1
+            size = self.program.sizes[0]
+            fields = {"Content-Range": f"bytes 0-0/{size}", "Content-Length": "1"}
+            fields |= {"Content-Type": "video/mp4"} | self.program.validators(0)
+            body = self.program.content(0)[:1]
+            await exchange.send(response("206 Partial Content", fields, body))
             return
         if self._is_dying:
             self._is_dying = False
@@ -450,7 +463,7 @@ def programs(draw: st.DrawFn) -> Program:
         ranges=is_passing or draw(st.integers(0, 3)) > 0,
         heeds_if_range=draw(st.booleans()),
         asked=draw(ranges_of(size)),
-        warm_up=draw(st.sampled_from(["none", "none", "clean", "unasked", "dying"])),
+        warm_up=draw(st.sampled_from(["none", "repeats", "clean", "unasked", "dying"])),
         turns=tuple(_spread(faults)),
     )
 

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from fault_programs import (
+    REPEATED,
     RESUME_ATTEMPTS,
     RETRY_ATTEMPTS,
     Program,
@@ -71,11 +72,13 @@ class Bench:
         """Hold what a client sees against the program; return one that was not completed."""
         upstream = ProgrammedUpstream(program)
         async with raw_upstream(upstream, keep_alive=True) as server:
-            if program.warm_up != "none":
+            is_repeat = program.warm_up == "repeats"
+            if program.warm_up != "none" and not is_repeat:
                 warm = await watch(self._proxy, server.link("/warm-up.mp4"))
                 assert warm.body == b"warm"
                 await upstream.is_warm.wait()
-            seen = await watch(self._proxy, server.link(), program.asked)
+            before = REPEATED if is_repeat else ()
+            seen = await watch(self._proxy, server.link(), program.asked, before=before)
         complaint = judge(upstream, seen)
         assert complaint is None, f"{complaint}: {seen.status} {seen.fields} {program}"
         is_whole = seen.status < 400 and seen.is_complete

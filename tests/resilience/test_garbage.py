@@ -10,7 +10,8 @@ from types import FrameType
 import pytest
 from aiohttp import ClientError
 from proxies import Proxy, StartProxy
-from upstreams import CONTENT, Exchange, RawUpstream, raw_upstream, response
+from upstreams import CONTENT, Exchange, Honest, RawUpstream, raw_upstream, response
+from viewers import connected
 
 import streamproxy
 
@@ -102,3 +103,33 @@ async def test_site_that_cannot_be_reached_leaves_none(start_proxy: StartProxy) 
         assert got.status == 502
         await got.read()
     assert left == []
+
+
+class Faltering(Honest):
+    """An honest upstream that breaks off in the middle of the fourth part."""
+
+    parts = 0
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        self.parts += 1
+        if self.parts == 4:
+            await break_off(exchange)
+            exchange.writer.close()
+        else:
+            await super().__call__(exchange)
+
+
+@pytest.mark.parametrize("number", [3, 4, 6])
+async def test_repeats_leave_none(start_proxy: StartProxy, number: int) -> None:
+    proxy = await start_proxy(resume_attempts=1)
+    for is_first in (True, False):  # what is made once
+        async with raw_upstream(Faltering(FILM), keep_alive=True) as upstream:
+            with garbage() as left:
+                async with connected(proxy, upstream.link()) as connection:
+                    for _ in range(number):
+                        seen = await connection.ask(f"0-{PART - 1}")
+                        if not seen.is_complete:
+                            break
+                await asyncio.sleep(0.1)  # until the proxy has seen its end
+        assert is_first or left == []

@@ -1,7 +1,9 @@
-"""Attacks on the line, the memory and the bytes: T26 to T29."""
+"""Attacks on the line, the memory and the bytes: T26 to T29, and T32."""
 
 import asyncio
 import gzip
+import re
+from contextlib import suppress
 
 import pytest
 from aiohttp import ClientError
@@ -103,3 +105,78 @@ async def test_t29_surplus_answers_no_other_request(proxy: Proxy) -> None:
     async with raw_upstream(answer, keep_alive=True) as site:
         assert await (await proxy.stream(site.link("/first.mp4"))).read() == b"first"
         assert await (await proxy.stream(site.link("/second.mp4"))).read() == CONTENT
+
+
+async def ask_raw(proxy: Proxy, *pieces: bytes) -> list[bytes]:
+    """Send pieces one after the other, and return the status lines and the bodies that come."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    came = []
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0.1)  # a piece of its own
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                while data := await reader.read(2**16):
+                    came.append(data)
+    finally:
+        writer.close()
+    return re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", b"".join(came))
+
+
+def head_for(proxy: Proxy, link: str, part: str = "5-9", method: str = "GET") -> bytes:
+    target = proxy.url("/stream", link).partition(str(proxy.port))[2]
+    lines = (f"{method} {target} HTTP/1.1", "Host: localhost", f"Range: bytes={part}", "", "")
+    return "\r\n".join(lines).encode()
+
+
+async def test_t32_link_that_is_refused_is_refused_behind_repeats(proxy: Proxy) -> None:
+    async with raw_upstream(Honest(), keep_alive=True) as upstream:
+        good = head_for(proxy, upstream.link())
+        bad = head_for(proxy, "http://10.0.0.1:8000/film.mp4")
+        assert await ask_raw(proxy, good, good, good, bad, good) == [
+            *(b"206", b"206", b"206"),
+            b"403",
+            b"206",
+        ]
+
+
+async def test_t32_request_in_the_content_of_another_is_not_answered(proxy: Proxy) -> None:
+    async with raw_upstream(Honest(), keep_alive=True) as upstream:
+        good = head_for(proxy, upstream.link())
+        length = b"Content-Length: %d" % len(good)
+        outer = b"POST /subtitles HTTP/1.1\r\nHost: localhost\r\n" + length + b"\r\n\r\n"
+        asked = await ask_raw(proxy, good, good, good, outer, good)
+
+        assert asked[:3] == [b"206"] * 3
+        assert len(asked) == 4
+        assert asked[3][:1] == b"4"
+        assert len(upstream.exchanges) == 3
+
+
+async def test_t32_request_in_the_fields_of_another_is_not_answered(proxy: Proxy) -> None:
+    """What ends half a head is no request of its own, however much it looks like one."""
+    async with raw_upstream(Honest(), keep_alive=True) as upstream:
+        good = head_for(proxy, upstream.link())
+        half = b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Other: "
+        asked = await ask_raw(proxy, good, good, good, half, good)
+
+        assert asked[:3] == [b"206"] * 3
+        assert b"206" not in asked[3:]
+        assert len(upstream.exchanges) == 3
+
+
+async def test_t32_request_that_waits_is_not_passed_by_its_repeat(proxy: Proxy) -> None:
+    async with raw_upstream(Honest(), keep_alive=True) as upstream:
+        good = head_for(proxy, upstream.link())
+        other = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        pieces = (good + other, good, good + other, good, other + good, good)
+
+        assert await ask_raw(proxy, *pieces) == [
+            *(b"206", b"200"),
+            b"206",
+            *(b"206", b"200"),
+            b"206",
+            *(b"200", b"206"),
+            b"206",
+        ]

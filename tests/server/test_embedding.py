@@ -28,8 +28,19 @@ def run_block(name: str) -> dict[str, Any]:
 
 def test_every_block_of_the_page_is_run_here() -> None:
     names = re.findall(r"<!-- (\w+) -->\n```python\n", PAGE.read_text())
-    assert sorted(names) == ["chain", "embed", "ready", "session"]
+    assert sorted(names) == ["chain", "embed", "ready", "repeatable", "session"]
     assert PAGE.read_text().count("```python") == len(names)
+
+
+async def test_middleware_that_is_repeatable_counts_each_repeat() -> None:
+    page = run_block("repeatable")
+    async with AsyncExitStack() as stack, raw_upstream(Honest(), keep_alive=True) as upstream:
+        proxy = await serve(page["app"], stack)
+        for _ in range(5):
+            got = await proxy.stream(upstream.link(), "5-9")
+            assert await got.read() == CONTENT[5:10]
+
+    assert page["asked"] == {"/stream": 5}
 
 
 async def test_three_lines_mount_the_proxy() -> None:

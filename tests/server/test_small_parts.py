@@ -14,8 +14,7 @@ from streamproxy.targets.policy import TargetPolicy
 from streamproxy.upstream.clean import CleanConnector
 from streamproxy.upstream.connector import open_session
 from streamproxy.upstream.exchange import Exchanges
-from streamproxy.upstream.lines import SmallResponse
-from streamproxy.upstream.small import MAX_SMALL, parse_small
+from streamproxy.upstream.small import MAX_SMALL, SmallResponse, parse_small
 
 STRONG = {"ETag": '"v1"', "Content-Type": "video/mp4"}
 
