@@ -62,6 +62,9 @@ def parse_small(head: bytes) -> tuple[int, CIMultiDict[str], int] | None:
     return None if length > MAX_SMALL else (int(status[1]), fields, length)
 
 
+_Parsed = tuple[int, CIMultiDict[str], int]
+
+
 class SmallHead:
     """The head of a small response, as it was sent.
 
@@ -71,18 +74,16 @@ class SmallHead:
 
     __slots__ = ("_parsed", "length", "raw")
 
-    def __init__(
-        self, raw: bytes, length: int, parsed: tuple[int, CIMultiDict[str], int] | None = None
-    ) -> None:
+    def __init__(self, raw: bytes, length: int, parsed: _Parsed | None = None) -> None:
         self.raw = raw
         self.length = length
         self._parsed = parsed
 
-    def parse(self) -> tuple[int, CIMultiDict[str], int]:
+    def parse(self) -> _Parsed:
         """Return status, fields and length."""
         if self._parsed is None:
-            self._parsed = parse_small(self.raw.removesuffix(HEAD_END))
-            assert self._parsed is not None  # noqa: S101
+            parsed = parse_small(self.raw.removesuffix(HEAD_END))
+            self._parsed = cast("_Parsed", parsed)  # it is one that was read, but for numbers
         return self._parsed
 
 
