@@ -19,12 +19,13 @@ from streamproxy.errors import ProxyError, ReadTimeout
 from streamproxy.handlers.heads import stream_fields
 from streamproxy.keys import AROUNDS, LANE, PUMP_LIMITS, REQUEST_ID, SETTINGS, STREAMS, TRANSFER
 from streamproxy.protocol.heads import Ask, upstream_fields
+from streamproxy.protocol.media_types import says_nothing
 from streamproxy.protocol.ranges import IntRange
 from streamproxy.protocol.repeats import ClosedRange, HeadForm, Values, write_head
 from streamproxy.relay.body import relay_response
 from streamproxy.relay.lane import Lane, NotRepeatable
 from streamproxy.relay.outlet import RepeatOutlet
-from streamproxy.relay.presence import ClientGone, client_presence, outcome_of_cancellation
+from streamproxy.relay.presence import ClientGone, client_presence
 from streamproxy.relay.streams import Running
 from streamproxy.relay.transfer import Outcome, Transfer
 from streamproxy.targets.links import Link
@@ -124,6 +125,9 @@ class Repeats:
         :raises NotRepeatable: it is to be answered as any request.
         """
         request, streams, loop = self._request, self._streams, self._asked.client.loop
+        if self._question is None or not self._is_here(part):
+            raise NotRepeatable
+        is_sent = False
         try:
             with ExitStack() as stack:
                 for around in self._arounds:
@@ -133,26 +137,26 @@ class Repeats:
                 running.restart(transfer, (part,), loop.time())
                 streams.enter_again(running, loop)
                 try:
-                    await self._send(part, running)
+                    await self._send(part, self._question, running)
+                    is_sent = True
                 except asyncio.CancelledError:
-                    transfer.outcome = running.presence.outcome or outcome_of_cancellation(request)
+                    if (ended := running.presence.outcome) is not None:
+                        transfer.outcome = ended
                     raise
                 finally:
                     streams.leave(running)
-        except ReadTimeout as exc:
-            raise NotRepeatable(exc) from exc
         except ProxyError as exc:
-            raise NotRepeatable from exc
+            if is_sent:
+                raise
+            raise NotRepeatable(exc if isinstance(exc, ReadTimeout) else None) from exc
 
-    async def _send(self, part: ClosedRange, running: Running) -> None:
+    async def _send(self, part: ClosedRange, form: HeadForm, running: Running) -> None:
         asked, heads = self._asked, self._heads
-        if self._question is None or not self._is_here(part):
-            raise NotRepeatable
         values = part.values(self._request[REQUEST_ID], _date_of(int(time.time())))
         expected = None
         if heads is not None:
             expected = SmallHead(heads.theirs.fill(values), part.length)
-        question = self._question.fill(values)
+        question = form.fill(values)
         response = await asked.client.send_again(asked.link, asked.final, question, expected)
         if response is None:
             raise NotRepeatable
@@ -163,10 +167,10 @@ class Repeats:
             return
         resource = await self._plan(part, response)
         if resource is None:
-            asked.client.leave(question, response)
+            asked.client.leave(asked.final, question, response)
             raise NotRepeatable
         head = await self._relay(resource, running)
-        if response.head is not expected and resource.plan.ranges_seen:
+        if response.head is not expected and _is_alike_for_all(resource):
             self._heads = _forms_of(response.head.raw, head, values)
 
     def _is_here(self, part: ClosedRange) -> bool:
@@ -214,6 +218,16 @@ def _cut(request: web.Request) -> None:
 @lru_cache(maxsize=1)
 def _date_of(second: int) -> str:
     return formatdate(second, usegmt=True)
+
+
+def _is_alike_for_all(resource: Resource) -> bool:
+    """Tell whether what was found about a part holds for all of them.
+
+    Where the declared type says nothing, that of the first bytes is looked for, in parts that
+    begin with them.
+    """
+    declared = resource.upstream.head.description.content_type
+    return resource.plan.ranges_seen and not says_nothing(declared)
 
 
 def _forms_of(theirs: bytes, ours: bytes, values: Values) -> _Heads | None:

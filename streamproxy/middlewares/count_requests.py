@@ -1,5 +1,6 @@
 """Count requests for Prometheus, by what they were answered with."""
 
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from multidict import MultiMapping
 from streamproxy.errors import SettingsError
 from streamproxy.keys import TRANSFER
 from streamproxy.middlewares.ending import ending
+from streamproxy.middlewares.repeatable import repeatable
 from streamproxy.relay.transfer import Transfer
 
 if TYPE_CHECKING:
@@ -40,23 +42,23 @@ class count_requests:  # noqa: N801  # made and used as the other middlewares ar
         from streamproxy.relay.metrics import Metrics  # noqa: PLC0415  # an optional extra
 
         self.metrics = Metrics()
+        if type(self) is count_requests:  # what one made of it does is for that one to say
+            repeatable(partial(_counted, metrics=self.metrics, status=206))(self)
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Hand the request on, and count how it ends."""
-        with _counted(request, self.metrics) as end:
+        with _counted(request, metrics=self.metrics) as end:
             response = await handler(request)
             end.status = response.status
         return response
-
-    def around_repeat(self, request: web.Request) -> ending:
-        """Count a repeat."""
-        return _counted(request, self.metrics, 206)
 
 
 class _counted(ending):  # noqa: N801  # reads as ending does
     __slots__ = ("_metrics",)
 
-    def __init__(self, request: web.Request, metrics: "Metrics", status: int | None = None) -> None:
+    def __init__(
+        self, request: web.Request, *, metrics: "Metrics", status: int | None = None
+    ) -> None:
         super().__init__(request, request.get(TRANSFER) or Transfer(), status)
         self._metrics = metrics
 

@@ -18,7 +18,8 @@ from streamproxy.protocol.ranges import IntRange
 # What stands in a head for the part that is meant, by name, as bytes are formatted by names.
 Values = Mapping[bytes, int | bytes]
 
-_MAX_HEAD = 16 * 1024  # bytes
+# Bytes of a head that is remembered.
+MAX_HEAD = 16 * 1024
 _HEAD_END = b"\r\n\r\n"
 _RANGE_LINE = re.compile(rb"\r\nrange:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _RANGE = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{1,18})")
@@ -68,7 +69,7 @@ class RequestForm:
 
         :param head: what was received, which is one whole head and nothing else, or any bytes.
         """
-        if len(head) > _MAX_HEAD or head.find(_HEAD_END) != len(head) - len(_HEAD_END):
+        if len(head) > MAX_HEAD or head.find(_HEAD_END) != len(head) - len(_HEAD_END):
             return None
         found = list(_RANGE_LINE.finditer(head))
         if len(found) != 1 or _RANGE.fullmatch(found[0][1]) is None:
@@ -141,4 +142,4 @@ def write_head(status_line: str, fields: Mapping[str, str]) -> bytes:
     :param fields: clean values by names, in their order.
     """
     lines = [status_line, *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-    return "\r\n".join(lines).encode("ascii")
+    return "\r\n".join(lines).encode()  # as aiohttp does

@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from streamproxy.errors import ProxyError
-from streamproxy.protocol.repeats import ClosedRange, RequestForm
+from streamproxy.protocol.repeats import MAX_HEAD, ClosedRange, RequestForm
 from streamproxy.upstream.timeouts import timeouts_of
 
 # Seconds between two looks at whether requests still come. When none has, aiohttp waits for
 # the next, as long as ever. To look now and then costs less than a timer for each.
 _MAX_IDLE = 0.5
+# Stands for what is too long to be the head of a request that could be repeated.
+_MORE = b" "
 # Bytes that may come while a response is sent.
 _MAX_WAITING = 64 * 1024
 
@@ -33,9 +35,7 @@ class NotRepeatable(Exception):  # no error: aiohttp answers
 
 
 class Lane(asyncio.Protocol):
-    """Stands before the protocol of a client's connection, and counts what comes out behind.
-
-    Make it while the first request is handled.
+    """Stands before the protocol of a client's connection.
 
     :param transport: whose protocol it takes the place of.
     :ivar stay: answers repeats of the request that is handled, on the lane that it is given
@@ -50,10 +50,7 @@ class Lane(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._looks = timeouts_of(self._loop, _MAX_IDLE)
         self._behind = cast("asyncio.Protocol", transport.get_protocol())
-        self._handed_on = b""
-        # How many pieces were handed on, less the requests that came out of them. None: a
-        # piece held several, or waited before this was here: from then on nobody can tell.
-        self._unanswered: int | None = 1
+        self._heard = b""  # what was handed on last, where it may be one request
         self._form: RequestForm | None = None  # while a handler stays
         self._current = b""  # what its request was read from
         self._waiting = b""  # what has come since
@@ -68,14 +65,9 @@ class Lane(asyncio.Protocol):
         return protocol if isinstance(protocol, Lane) else cls(transport)
 
     def begin(self) -> bytes:
-        """Say that a handler begins; return what came for its request, and for no other.
-
-        That is known where one piece was handed on for each request that came out, this one
-        among them: then nothing waits behind it. b"": it may be otherwise.
-        """
-        if self._unanswered is not None:
-            self._unanswered = self._unanswered - 1 if self._unanswered else None
-        return self._handed_on if self._unanswered == 0 else b""
+        """Say that a handler begins; return what was handed on last, maybe for it."""
+        heard, self._heard = self._heard, b""
+        return heard
 
     def check(self) -> None:
         """Raise what the request is to be answered with, where that is known already."""
@@ -83,10 +75,12 @@ class Lane(asyncio.Protocol):
             raise self.failure.with_traceback(None)
 
     def open(self, form: RequestForm) -> bool:
-        """Stay for requests of a form; tell whether nothing else came meanwhile."""
-        if self._unanswered != 0 or self._is_lost:
+        """Stay for requests of a form; tell whether nothing waits that would have to go first."""
+        # Requests that aiohttp has read and not begun; nothing public tells it.
+        queue = getattr(self._behind, "_messages", None)
+        if self._heard or queue is None or len(queue) or self._is_lost:
             return False
-        self._form, self._handed_on = form, b""
+        self._form = form
         self._looks.start(self._look)
         return True
 
@@ -137,9 +131,7 @@ class Lane(asyncio.Protocol):
                 self._transport.pause_reading()
             self.end()
             return
-        self._handed_on = data
-        if self._unanswered is not None:
-            self._unanswered += 1
+        self._heard = data if len(data) <= MAX_HEAD else _MORE
         self._behind.data_received(data)
 
     def eof_received(self) -> bool | None:

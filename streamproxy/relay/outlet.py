@@ -220,6 +220,6 @@ def _write_at_once(
     """Let the kernel take pieces from where they are, and return what it did not take."""
     sent = 0
     if plain is not None and _CAN_GATHER and not transport.get_write_buffer_size():
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # what else is wrong the transport finds out
             sent = os.writev(plain.fileno(), pieces)
     return b"" if sent == sum(map(len, pieces)) else b"".join(pieces)[sent:]

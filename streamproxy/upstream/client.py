@@ -158,17 +158,18 @@ class UpstreamClient:
             response = await self._exchanges.get_small(final.origin, head, expected)
         except (ClientError, OSError) as exc:  # a TimeoutError is an OSError
             error = translate(exc)
-            if isinstance(error, ReadTimeout):
+            # Another way may lead to an answer where redirects were remembered.
+            if isinstance(error, ReadTimeout) and not self.forget(link):
                 raise error from exc
             return None
         if response is not None:
             self.observer.answered(self.loop.time() - asked_at)
         return response
 
-    def leave(self, head: bytes, response: SmallResponse) -> None:
-        """Leave what came to a request to whoever opens the same next."""
+    def leave(self, link: Link, head: bytes, response: SmallResponse) -> None:
+        """Leave what came to a request to whoever opens the same link in the same way next."""
         if self._exchanges is not None:
-            self._exchanges.leave(head, response)
+            self._exchanges.leave(link.origin, head, response)
 
     def forget(self, link: Link) -> bool:
         """Follow the redirects of *link* anew next time; tell whether they were remembered."""

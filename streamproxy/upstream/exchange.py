@@ -38,6 +38,9 @@ READ_BUFSIZE = 64 * 1024
 # To stop and go on costs a tenth of the CPU where asyncio decrypts: there, two looks are held.
 _TLS_READ_BUFSIZE = 128 * 1024
 
+# An origin, and the head of a request to it.
+_Question = tuple[str, bytes]
+
 _MAX_ORIGINS = 256
 # Seconds that an answer waits for the one that is to take it.
 _LEFT_S = 1.0
@@ -98,13 +101,13 @@ class Exchanges:
         self._origins: dict[str, ClientRequest] = {}
         self._lines = Lines(self._loop, session.timeout.sock_read, self._prepare)
         # What came to a request, for whoever sends the same one next.
-        self._left: dict[bytes, Line | SmallResponse] = {}
+        self._left: dict[_Question, Line | SmallResponse] = {}
 
     def close(self) -> None:
         """Close the connections that are kept beside those of the connector."""
         self._lines.close()
-        for head in list(self._left):
-            self._drop(head)
+        for question in list(self._left):
+            self._drop(question)
 
     def _origin_request(self, link: Link) -> ClientRequest:
         request = self._origins.get(link.origin)
@@ -124,7 +127,7 @@ class Exchanges:
         """
         request = self._origin_request(link)
         head = self.head_of(link, fields)
-        left = self._left.pop(head, None)
+        left = self._left.pop((link.origin, head), None)
         if isinstance(left, SmallResponse):
             return left
         line = left or self._lines.take(link.origin) or await self._connect(link.origin, request)
@@ -159,21 +162,22 @@ class Exchanges:
             return None
         response = await line.ask(head, expected)
         if response is None:
-            self.leave(head, line)
+            self.leave(origin, head, line)
         return response
 
-    def leave(self, head: bytes, answer: Line | SmallResponse) -> None:
+    def leave(self, origin: str, head: bytes, answer: Line | SmallResponse) -> None:
         """Leave what came to a request to whoever sends the same one next, which is soon."""
-        self._drop(head)
-        self._left[head] = answer
-        self._loop.call_later(_LEFT_S, self._drop, head, answer)
+        question = origin, head
+        self._drop(question)
+        self._left[question] = answer
+        self._loop.call_later(_LEFT_S, self._drop, question, answer)
 
-    def _drop(self, head: bytes, answer: Line | SmallResponse | None = None) -> None:
+    def _drop(self, question: _Question, answer: Line | SmallResponse | None = None) -> None:
         """Close what was left, unless that is something else than *answer*."""
-        left = self._left.get(head)
+        left = self._left.get(question)
         if left is None or answer not in (None, left):
             return
-        del self._left[head]
+        del self._left[question]
         if isinstance(left, Line):
             left.close()
         else:

@@ -190,6 +190,27 @@ async def test_identical_requests_behind_one_another_are_all_answered(
                 assert is_part(await connection.read(), 5, 9)
 
 
+@pytest.mark.parametrize("before", [(), ("0-0",), ("0-0", "1-2", "3-4")])
+async def test_request_that_waits_behind_others_is_answered_in_its_turn(
+    proxy: Proxy, upstream: RawUpstream, before: tuple[str, ...]
+) -> None:
+    """It looks like the one that is handled, which came in one piece with another."""
+    upstream.answer = slow = Slow(seconds=0.05)
+    async with connected(proxy, upstream.link()) as connection:
+        for byte_range in before:
+            await connection.ask(byte_range)
+        slow.is_slow = True
+        already = len(upstream.exchanges)
+        connection.writer.write(connection.head("10-19") + connection.head("20-29"))
+        await upstream.has_asked(already + 1)
+        connection.writer.write(connection.head("20-29"))
+        assert is_part(await connection.read(), 10, 19)
+        assert is_part(await connection.read(), 20, 29)
+        connection.writer.write(connection.head("30-39"))
+        assert is_part(await connection.read(), 20, 29)
+        assert is_part(await connection.read(), 30, 39)
+
+
 async def test_flood_behind_a_repeat_ends_the_connection_and_nothing_else(
     proxy: Proxy, upstream: RawUpstream
 ) -> None:
@@ -212,12 +233,15 @@ async def test_flood_behind_a_repeat_ends_the_connection_and_nothing_else(
 class Slow(Honest):
     """An honest upstream that waits before it answers, when it is told to."""
 
-    is_slow = False
+    def __init__(self, seconds: float = 1.2) -> None:
+        super().__init__()
+        self.is_slow = False
+        self._seconds = seconds
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""
         if self.is_slow:
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(self._seconds)
         await super().__call__(exchange)
 
 
@@ -460,3 +484,45 @@ async def test_repeat_that_waits_for_the_upstream_is_a_session_that_can_be_ended
     assert len(ended) == 1
     assert "status -, 0 bytes" in ended[0]
     assert ended[0].endswith("ended_by_owner")
+
+
+async def test_silent_node_behind_a_redirect_is_left_for_another(start_proxy: StartProxy) -> None:
+    class Balancer(Honest):
+        node = 1
+
+        async def __call__(self, exchange: Exchange) -> None:
+            if exchange.target == b"/film.mp4":
+                fields = {"Location": f"/node{self.node}.mp4", "Content-Length": "0"}
+                await exchange.send(response("302 Found", fields))
+            elif exchange.target == b"/node1.mp4" and self.node == 2:
+                await exchange.wait_closed()
+            else:
+                await super().__call__(exchange)
+
+    balancer = Balancer()
+    async with raw_upstream(balancer, keep_alive=True) as upstream:
+        proxy = await start_proxy(read_timeout=1)
+        async with connected(proxy, upstream.link()) as connection:
+            await begin(connection)
+            assert is_part(await connection.ask("5-9"), 5, 9)
+            balancer.node = 2
+            assert is_part(await connection.ask("7-8"), 7, 8)
+
+
+MATROSKA = b"\x1a\x45\xdf\xa3\x01\x00\x00\x00\x00\x00\x00\x23\x42\x86\x81\x01\x42\x82\x88matroska"
+
+
+@pytest.mark.parametrize("content", [MATROSKA + bytes(1000), b"<!DOCTYPE html>" + bytes(1000)])
+async def test_type_is_looked_for_in_each_part_that_begins_the_file(
+    proxy: Proxy, content: bytes
+) -> None:
+    parts = ("1-9", "10-19", "20-29", "0-99", "30-39", "0-99", "40-49")
+    sends = Honest(content, media_type="application/octet-stream")
+    async with raw_upstream(sends, keep_alive=True) as upstream:
+        alone = {part: await watch(proxy, upstream.link("/film"), part) for part in parts}
+        for ordered in (parts, sorted(parts)):
+            async with connected(proxy, upstream.link("/film")) as connection:
+                for part in ordered:
+                    seen = await connection.ask(part)
+                    assert seen.status == alone[part].status
+                    assert seen.fields["content-type"] == alone[part].fields["content-type"]

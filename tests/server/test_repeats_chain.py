@@ -1,11 +1,12 @@
 """Repeats of a request and the chain: what sees them, what counts them, and who ends them."""
 
 import asyncio
+import functools
 import logging
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -17,8 +18,11 @@ from proxies import Proxy, StartProxy, serve
 from upstreams import CONTENT, Exchange, Honest, raw_upstream
 
 from streamproxy import Settings, create_app, default_middlewares
-from streamproxy.keys import STREAMS
-from streamproxy.middlewares import repeatable
+from streamproxy.errors import TooManyStreams
+from streamproxy.keys import RESPONSE_FIELDS, STREAMS
+from streamproxy.middlewares import count_requests, repeatable
+from streamproxy.middlewares.repeatable import arounds_of
+from streamproxy.upstream.small import MAX_SMALL
 
 PARTS = [f"{first}-{first + 9}" for first in range(0, 100, 10)]
 # After two on one connection, what repeats them is answered in passing.
@@ -102,6 +106,106 @@ async def test_middleware_that_says_nothing_of_repeats_sees_each(
     ranges = [f"bytes={part}" for part in PARTS]
     assert seen == (ranges[:2] if is_marked else ranges)
     assert passed() == (IN_PASSING if is_marked else [])
+
+
+async def test_middleware_around_one_that_is_marked_is_not_marked(start_proxy: StartProxy) -> None:
+    """functools.wraps copies what the inner one has said of itself."""
+    seen: list[str] = []
+    *outer, inner = default_middlewares(Settings.parse(**LOCAL))
+
+    @functools.wraps(inner)
+    async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
+        seen.append(request.headers["Range"])
+        return await inner(request, handler)
+
+    proxy = await start_proxy(app_options={"middlewares": (*outer, checked)})
+    async with raw_upstream(Honest(), keep_alive=True) as upstream:
+        await take_parts(proxy, upstream.link())
+
+    assert len(seen) == len(PARTS)
+
+
+def test_class_made_of_one_that_is_marked_is_not_marked() -> None:
+    class CountsMore(count_requests):
+        pass
+
+    assert arounds_of([count_requests()]) is not None
+    assert arounds_of([CountsMore()]) is None
+
+
+def refusing_first(_request: web.Request) -> AbstractContextManager[None]:
+    raise TooManyStreams("Not in passing.")
+
+
+@contextmanager
+def refusing_last(_request: web.Request) -> Iterator[None]:
+    yield
+    raise TooManyStreams("Too late.")
+
+
+async def test_repeat_that_is_refused_around_it_goes_through_the_chain(
+    start_proxy: StartProxy, passed: Callable[[], list[str]]
+) -> None:
+    seen: list[str] = []
+    chain = default_middlewares(Settings.parse(**LOCAL))
+    part = marked(seen, refusing_first, is_marked=True)
+    proxy = await start_proxy(app_options={"middlewares": (*chain, part)})
+    async with raw_upstream(Honest(), keep_alive=True) as upstream:
+        await take_parts(proxy, upstream.link())
+
+    assert seen == [f"bytes={part}" for part in PARTS]
+    assert passed() == []
+
+
+async def test_repeat_is_never_answered_twice(start_proxy: StartProxy) -> None:
+    """What is raised around it when it was sent already ends the connection."""
+    chain = default_middlewares(Settings.parse(**LOCAL))
+    part = marked([], refusing_last, is_marked=True)
+    proxy = await start_proxy(app_options={"middlewares": (*chain, part)})
+    async with raw_upstream(Honest(), keep_alive=True) as upstream:
+        for number, byte_range in enumerate(PARTS):
+            got = await proxy.stream(upstream.link(), byte_range)
+            assert await got.read() == CONTENT[10 * number : 10 * number + 10]
+
+
+async def test_fields_that_the_chain_adds_are_written_as_ever(start_proxy: StartProxy) -> None:
+    @repeatable()
+    @web.middleware
+    async def naming(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[RESPONSE_FIELDS] = {"X-Name": "Zoë"}
+        return await handler(request)
+
+    chain = (*default_middlewares(Settings.parse(**LOCAL)), naming)
+    proxy = await start_proxy(app_options={"middlewares": chain})
+    async with raw_upstream(Honest(), keep_alive=True) as upstream:
+        for byte_range in PARTS:
+            got = await proxy.stream(upstream.link(), byte_range)
+            assert (got.status, got.headers["X-Name"]) == (206, "Zoë")
+            await got.read()
+
+
+async def test_part_that_is_too_large_is_counted_once(
+    start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "streamproxy.middlewares.log_access")
+    around: list[str] = []
+
+    @contextmanager
+    def noted(_request: web.Request) -> Iterator[None]:
+        around.append("entered")
+        yield
+
+    chain = default_middlewares(Settings.parse(**LOCAL))
+    proxy = await start_proxy(
+        app_options={"middlewares": (*chain, marked([], noted, is_marked=True))}
+    )
+    async with raw_upstream(Honest(), keep_alive=True) as upstream:
+        await take_parts(proxy, upstream.link())
+        got = await proxy.stream(upstream.link(), f"0-{MAX_SMALL}")
+        assert await got.read() == CONTENT[: MAX_SMALL + 1]
+
+    assert len(around) == len(IN_PASSING)
+    assert len([one for one in caplog.messages if "GET /stream" in one]) == len(PARTS) + 1
 
 
 async def test_what_goes_on_around_repeats_goes_on_around_each(start_proxy: StartProxy) -> None:

@@ -251,3 +251,43 @@ async def test_client_that_leaves_as_its_part_comes_takes_no_connection_of_other
             assert isinstance(got, SmallResponse)
             assert await got.read() == b"first"
         exchanges.close()
+
+
+async def test_what_came_to_a_request_is_for_the_same_request_to_the_same_origin() -> None:
+    settings = Settings.parse(allow_network="127.0.0.0/8")
+    canned = response("206 Partial Content", part(5), b"first")
+    async with (
+        raw_upstream(canned, keep_alive=True) as upstream,
+        raw_upstream(canned, keep_alive=True) as other,
+        open_session(settings, TargetPolicy.from_settings(settings)) as session,
+    ):
+        assert isinstance(session.connector, CleanConnector)
+        exchanges = Exchanges(session, session.connector)
+        link, elsewhere = parse_link(upstream.link()), parse_link(other.link())
+        head = exchanges.head_of(link, {})
+        came = await exchanges.get(link, {})
+        assert isinstance(came, SmallResponse)
+        exchanges.leave(elsewhere.origin, head, came)
+        assert await exchanges.get(link, {}) is not came
+        exchanges.leave(link.origin, head, came)
+        assert await exchanges.get(link, {}) is came
+        assert await exchanges.get(link, {}) is not came
+        exchanges.close()
+
+
+async def test_what_nobody_takes_is_closed() -> None:
+    settings = Settings.parse(allow_network="127.0.0.0/8")
+    canned = response("206 Partial Content", part(5), b"fir")
+    async with (
+        raw_upstream(canned, keep_alive=True) as upstream,
+        open_session(settings, TargetPolicy.from_settings(settings)) as session,
+    ):
+        assert isinstance(session.connector, CleanConnector)
+        exchanges = Exchanges(session, session.connector)
+        link = parse_link(upstream.link())
+        came = await exchanges.get(link, {})
+        assert isinstance(came, SmallResponse)
+        exchanges.leave(link.origin, exchanges.head_of(link, {}), came)
+        async with asyncio.timeout(5):
+            await upstream.closed.wait()
+        exchanges.close()
