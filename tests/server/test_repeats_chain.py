@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import pytest
 import trustme
-from aiohttp import ClientSession, web
+from aiohttp import ClientError, ClientSession, web
 from aiohttp.typedefs import Handler, Middleware
 from proxies import Proxy, StartProxy, serve
-from upstreams import CONTENT, Exchange, Honest, raw_upstream
+from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 
 from streamproxy import Settings, create_app, default_middlewares
 from streamproxy.errors import TooManyStreams
@@ -405,3 +405,35 @@ async def test_repeats_over_tls_are_answered_in_passing(
                 assert await got.read() == CONTENT[10 * number : 10 * number + 10]
 
     assert passed() == IN_PASSING
+
+
+async def test_repeat_that_is_aborted_at_the_end_is_logged_as_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "streamproxy.middlewares.log_access")
+
+    class Halting(Honest):
+        halts = False
+
+        async def __call__(self, exchange: Exchange) -> None:
+            if not self.halts:
+                await super().__call__(exchange)
+                return
+            fields = {"Content-Type": "video/mp4", "ETag": '"v1"', "Content-Length": "10"}
+            fields["Content-Range"] = f"bytes 50-59/{len(CONTENT)}"
+            await exchange.send(response("206 Partial Content", fields, CONTENT[50:55]))
+            await exchange.wait_closed()
+
+    halting = Halting()
+    app = create_app(Settings.parse(**LOCAL))
+    async with AsyncExitStack() as stack, raw_upstream(halting, keep_alive=True) as upstream:
+        proxy = await serve(app, stack)
+        await take_parts(proxy, upstream.link())
+        halting.halts = True
+        got = await proxy.stream(upstream.link(), PARTS[5])
+        await app[STREAMS].drain(0)
+        with pytest.raises(ClientError):
+            await got.read()
+
+    assert f"(bytes={PARTS[5]}, relay=copy): status -, 5 bytes" in caplog.messages[-1]
+    assert caplog.messages[-1].endswith("shutdown")
