@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -77,11 +78,14 @@ def describe(plan: Plan, seconds: float) -> str:
         if line.startswith("model name"):
             cpu = line.partition(":")[2].strip()
             break
+    congestion = "an unknown congestion control"
+    with suppress(OSError):  # not every container shows it
+        congestion = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text("utf-8").strip()
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     day = time.strftime("%Y-%m-%d", time.gmtime())
     return (
         f"Made by `{command}` on {day}, in {seconds:.0f} s: {os.cpu_count()} CPUs ({cpu}),"
-        f" Linux {platform.release()}, Python {platform.python_version()};"
+        f" Linux {platform.release()} with {congestion}, Python {platform.python_version()};"
         f" {plan.rounds} rounds, {plan.viewers} viewers."
     )
 

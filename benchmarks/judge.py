@@ -15,6 +15,7 @@ TARGETS = (
     ("64 KiB ranges, 32 connections: CPU ms/request", _SPLICE, Target(4.0, "nginx")),
     ("warm seek: round trips", _SPLICE, Target(1.1)),
     ("warm seek behind a redirect: round trips", _SPLICE, Target(1.1)),
+    ("seek out of a running stream: round trips", _SPLICE, Target(1.2)),
     ("first play after validate: round trips", _SPLICE, Target(1.2)),
     ("stalled viewer, http: RSS KiB", _SPLICE, Target(64)),
     ("stalled viewer, http: RSS KiB", _COPY, Target(600)),

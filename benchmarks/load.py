@@ -142,8 +142,10 @@ class _Viewer:
 def watch(url: str, film: Film, *, viewers: int, bytes_per_s: int, seconds: float) -> Watched:
     """Let viewers watch, each from a place of its own, at a constant rate.
 
-    They come within a second, each shows its first byte a second later, and takes what it
-    shows next every quarter of a second: what is not there then is late.
+    They come within a second, each shows its first byte a second later, and looks every
+    quarter of a second: what it shows until the next look is late if it is not there. It takes
+    as much again, if that is there. Else the kernel would hold for it what it needs, in a
+    buffer that is smaller than that, and the rest would come some milliseconds after the look.
 
     :raises WrongBytes: a viewer gets something else than the file.
     """
@@ -164,7 +166,9 @@ def watch(url: str, film: Film, *, viewers: int, bytes_per_s: int, seconds: floa
             shown_s = due - number / viewers - _START_UP_S + _TICK_S
             shown = min(length, max(0, int(shown_s * bytes_per_s)))
             seen.lag_s = max(seen.lag_s, time.perf_counter() - began - due)
-            _look(watching[number], number, shown, buffer, seen)
+            ahead = min(length, shown + int(_TICK_S * bytes_per_s))
+            if not _look(watching[number], shown, ahead, buffer, seen):
+                seen.late_viewers.add(number)
             if seen.taken == seen.asked:
                 break
     return seen
@@ -181,11 +185,11 @@ def _looks(viewers: int, seconds: float) -> Iterator[tuple[float, int]]:
                 yield due, number
 
 
-def _look(viewer: _Viewer, number: int, shown: int, buffer: bytearray, seen: Watched) -> None:
-    """Take what the viewer shows until its next look; count what is not there."""
-    while viewer.taken < shown:
+def _look(viewer: _Viewer, shown: int, ahead: int, buffer: bytearray, seen: Watched) -> bool:
+    """Take bytes up to *ahead*; tell whether those are there that are shown next."""
+    while viewer.taken < ahead:
         try:
-            most = min(shown - viewer.taken, len(buffer))
+            most = min(ahead - viewer.taken, len(buffer))
             received = viewer.connection.receive(buffer, most)
         except BlockingIOError:
             break
@@ -196,9 +200,9 @@ def _look(viewer: _Viewer, number: int, shown: int, buffer: bytearray, seen: Wat
         seen.worst_s = max(seen.worst_s, now - viewer.behind_since)
     if viewer.taken >= shown:
         viewer.behind_since = 0.0
-        return
-    seen.late_viewers.add(number)
+        return True
     viewer.behind_since = viewer.behind_since or now
+    return False
 
 
 def _sleep_until(due: float) -> None:

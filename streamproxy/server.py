@@ -10,6 +10,7 @@ from aiohttp import web
 
 from streamproxy.keys import CLIENT, SETTINGS, STREAMS
 from streamproxy.notify import ABORT, ALIVE, READY, RETIRE, STOPPING, Notifier
+from streamproxy.relay.pacing import unpace
 from streamproxy.relay.streams import Streams
 
 # Connections that wait to be accepted. asyncio also takes it for how many to accept in one
@@ -59,6 +60,7 @@ async def serve(
     try:
         for bound in sockets:
             app[CLIENT].own.add(bound.getsockname())
+            unpace(bound)
             await web.SockSite(runner, bound, backlog=_BACKLOG).start()
         stop = _Stop(streams, notifier)
         on_ready()

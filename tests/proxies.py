@@ -1,5 +1,6 @@
 """A proxy that runs inside a test, and a client for it."""
 
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -50,9 +51,13 @@ StartProxy = Callable[..., Awaitable[Proxy]]
 
 
 async def serve(
-    app: web.Application, stack: AsyncExitStack, *, handler_cancellation: bool = False
+    app: web.Application,
+    stack: AsyncExitStack,
+    *,
+    handler_cancellation: bool = False,
+    listening: socket.socket | None = None,
 ) -> Proxy:
-    """Run an application until *stack* unwinds."""
+    """Run an application until *stack* unwinds, on a socket that listens or one of its own."""
     runner = web.AppRunner(
         app,
         handler_cancellation=handler_cancellation,
@@ -63,10 +68,10 @@ async def serve(
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    listening = listening or socket.create_server(("127.0.0.1", 0))
+    await web.SockSite(runner, listening).start()
     client = await stack.enter_async_context(ClientSession(auto_decompress=False))
-    proxy = Proxy(site.port, client)
+    proxy = Proxy(listening.getsockname()[1], client)
     stack.callback(proxy.close)
     return proxy
 

@@ -62,7 +62,8 @@ class TlsTransport(asyncio.Transport):
         """Decrypt what has come: several records, while there is room for a whole one.
 
         For whoever has paused the reading, too. What is left of a record for which there was
-        no room stays with OpenSSL, and the socket does not show it.
+        no room stays with OpenSSL, and the socket does not show it. An end that came behind
+        other bytes it goes on to show.
 
         :returns: how many bytes; 0: the server has announced the end.
         :raises BlockingIOError: nothing has come.
@@ -79,6 +80,7 @@ class TlsTransport(asyncio.Transport):
                 length += count
                 if not count:
                     self._is_ended = True
+                    self._show_end()
                     break
         except _NOTHING_YET:
             if not length:
@@ -86,7 +88,13 @@ class TlsTransport(asyncio.Transport):
         except OSError:
             if not length:
                 raise
+            self._show_end()
         return length
+
+    def _show_end(self) -> None:
+        """Let the socket be readable, from which OpenSSL may have read all there was."""
+        with suppress(OSError):  # the server has gone altogether, which it shows, too
+            socket.socket.shutdown(self._socket, socket.SHUT_RD)
 
     def look(self) -> None:
         """Pass on what has come, if that is wanted now."""
@@ -121,8 +129,6 @@ class TlsTransport(asyncio.Transport):
         if self._is_paused and not self._is_closing:
             self._is_paused = False
             self._loop.add_reader(self._number, self.look)
-            if self._is_ended:  # of which the socket shows nothing any more
-                self._loop.call_soon(self.look)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes, now or when the socket takes them."""

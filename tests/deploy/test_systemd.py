@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, UnixConnector
+from congestion import algorithm, choose
 from halves import Halves, begin
 from redis_servers import free_port
 from servers import ROOT, clean_environment, missing, program, supervised
@@ -154,6 +155,15 @@ async def test_sockets_are_taken_over(tmp_path: Path, workers: str) -> None:
                 assert got.status == 200
             assert process.stdout is not None
             assert f"open {url}/" in (await process.stdout.readline()).decode()
+
+
+async def test_socket_on_loopback_is_no_longer_paced(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        choose(listening, "bbr")
+        async with ClientSession() as client, activated(listening, folder=tmp_path):
+            async with client.get(f"http://127.0.0.1:{listening.getsockname()[1]}/health") as got:
+                assert got.status == 200
+            assert algorithm(listening) == "reno"
 
 
 async def test_descriptors_of_another_process_are_left_alone(tmp_path: Path) -> None:

