@@ -8,6 +8,7 @@ taken apart: what was found about the last one holds.
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -259,4 +260,8 @@ def offer_repeats(
         and ranges[0].last_pos is not None
     ):
         part = ClosedRange(ranges[0].first_pos, ranges[0].last_pos)
-        request[LANE].stay = Repeats(request, asked, part, resource, response).stay
+
+        def stay(lane: Lane) -> Awaitable[None]:
+            return Repeats(request, asked, part, resource, response).stay(lane)
+
+        request[LANE].stay = stay  # made ready only where a repeat can come

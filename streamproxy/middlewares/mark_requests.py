@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Sequence
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -27,37 +27,25 @@ def mark_requests(trusted_proxies: Sequence[Network] = ()) -> Middleware:
     Outside it: answer_repeats alone, since trust_proxies hides who connected. Inside it: every
     chain, also one of an embedding service: create_app puts it there.
     """
-    marked = partial(_marked, trusted_proxies=trusted_proxies)
 
-    @repeatable(marked)
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        with marked(request):
-            return await handler(request)
-
-    return middleware
-
-
-class _marked:  # noqa: N801  # reads like a function: with marked(...)
-    """Context manager: give a request its id, which whatever it logs is logged with."""
-
-    __slots__ = ("_id", "_request")
-
-    def __init__(self, request: web.Request, *, trusted_proxies: Sequence[Network]) -> None:
+    def mark(request: web.Request) -> AbstractContextManager[None]:
         given = request.headers.get(_FIELD)
         is_good = given is not None and _ACCEPTABLE.fullmatch(given) is not None
         if given is None or not (is_good and is_trusted(request.remote, trusted_proxies)):
             # It must differ from others, no more: a guess at it opens nothing.
             given = f"{random.getrandbits(64):016x}"
-        self._id, self._request = given, request
-
-    def __enter__(self) -> None:
-        self._request[REQUEST_ID] = self._id
+        request[REQUEST_ID] = given
         # aiohttp handles each request in a task of its own, so no other one sees this.
-        LOGGED_ID.set(self._id)
+        LOGGED_ID.set(given)
+        return nullcontext()
 
-    def __exit__(self, *_: object) -> None:
-        pass  # it stays marked: aiohttp logs for it, too
+    @repeatable(mark)
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        mark(request)
+        return await handler(request)
+
+    return middleware
 
 
 async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
