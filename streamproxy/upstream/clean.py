@@ -8,6 +8,7 @@ from weakref import WeakSet
 from aiohttp import ClientRequest, ClientTimeout, ServerDisconnectedError, TCPConnector
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
@@ -17,6 +18,9 @@ from streamproxy.upstream.tls import TlsTransport
 
 # Seconds; a viewer's next seek mostly comes within a minute.
 KEEPALIVE = 60.0
+# Connections that wait for their next request, here and in upstream/lines.py: whoever asks for
+# links of ever new sites fills no table of descriptors.
+MAX_IDLE = 128
 _DNS_CACHE = 60
 
 
@@ -51,6 +55,7 @@ class CleanConnector(TCPConnector):
         self.own = own
         self.observer = UNOBSERVED
         self._used: WeakSet[ResponseHandler] = WeakSet()
+        self._idle: dict[ResponseHandler, None] = {}  # the one that has waited longest first
 
     async def connect(
         self,
@@ -70,6 +75,8 @@ class CleanConnector(TCPConnector):
             began_at = self._loop.time()
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
+            if protocol is not None:
+                self._idle.pop(protocol, None)
             if protocol not in self._used:
                 self.observer.connected(self._loop.time() - began_at)
             if protocol is not None and _is_clean(connection, protocol):
@@ -79,6 +86,19 @@ class CleanConnector(TCPConnector):
             connection.close()
             if not was_used:
                 raise ServerDisconnectedError("The server spoke before it was asked.")
+
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
+    ) -> None:
+        """Keep a connection for the next request, as aiohttp does, but not any number of them."""
+        super()._release(key, protocol, should_close=should_close)
+        if not protocol.is_connected():
+            return
+        self._idle[protocol] = None
+        if len(self._idle) > MAX_IDLE:
+            oldest = next(iter(self._idle))
+            del self._idle[oldest]
+            oldest.close()
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close all connections, and the resolver."""

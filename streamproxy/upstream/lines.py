@@ -17,7 +17,7 @@ from aiohttp import (
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from streamproxy.upstream.clean import KEEPALIVE
+from streamproxy.upstream.clean import KEEPALIVE, MAX_IDLE
 from streamproxy.upstream.small import SmallHead, SmallResponse, read_head
 from streamproxy.upstream.timeouts import timeouts_of
 from streamproxy.upstream.tls import TlsTransport
@@ -199,6 +199,7 @@ class Lines:
         self.timeouts = timeouts_of(loop, read_timeout) if read_timeout else None
         self.prepare = prepare
         self._kept: dict[str, list[Line]] = {}  # the last one used last
+        self._idle: dict[Line, None] = {}  # all of them, the one that has waited longest first
         self._sweeps = timeouts_of(loop, KEEPALIVE)
         self._is_sweeping = self._is_closed = False
 
@@ -207,10 +208,15 @@ class Lines:
         kept = self._kept.get(origin)
         while kept:
             line = kept.pop()
+            del self._idle[line]
             if line.is_clean():
                 return line
             line.close()
         return None
+
+    def has(self, origin: str) -> bool:
+        """Tell whether a connection to *origin* is kept."""
+        return bool(self._kept.get(origin))
 
     def keep(self, line: Line) -> None:
         """Keep a connection for the next request."""
@@ -219,6 +225,9 @@ class Lines:
             return
         line.kept_at = self.loop.time()
         self._kept.setdefault(line.origin, []).append(line)
+        self._idle[line] = None
+        if len(self._idle) > MAX_IDLE:
+            self.drop(next(iter(self._idle)))
         if not self._is_sweeping:
             self._is_sweeping = True
             self._sweeps.start(self._sweep)
@@ -226,27 +235,25 @@ class Lines:
     def drop(self, line: Line) -> None:
         """Forget a connection that has ended."""
         line.close()
-        kept = self._kept.get(line.origin, [])
-        if line in kept:
+        if line in self._idle:
+            del self._idle[line]
+            kept = self._kept[line.origin]
             kept.remove(line)
+            if not kept:
+                del self._kept[line.origin]
 
     def _sweep(self) -> None:
         """Close what was kept for long enough."""
         oldest = self.loop.time() - KEEPALIVE
-        for origin, kept in list(self._kept.items()):
-            for line in [line for line in kept if line.kept_at <= oldest]:
-                kept.remove(line)
-                line.close()
-            if not kept:
-                del self._kept[origin]
-        self._is_sweeping = bool(self._kept)
+        for line in [line for line in self._idle if line.kept_at <= oldest]:
+            self.drop(line)
+        self._kept = {origin: kept for origin, kept in self._kept.items() if kept}
+        self._is_sweeping = bool(self._idle)
         if self._is_sweeping:
             self._sweeps.start(self._sweep)
 
     def close(self) -> None:
         """Close the connections, and keep no more."""
         self._is_closed = True
-        for kept in self._kept.values():
-            for line in kept:
-                line.close()
-        self._kept.clear()
+        for line in list(self._idle):
+            self.drop(line)

@@ -98,7 +98,7 @@ async def test_t23_signed_link_lets_in_to_that_link_alone(
         }
         for link, status in forged.items():
             assert await status_of(attacker, origin + link) == status, link
-        assert site.connections == 1
+        assert site.used == 1
 
 
 async def test_t24_redirect_leads_nobody_beyond_their_rights(

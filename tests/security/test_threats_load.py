@@ -8,7 +8,17 @@ from contextlib import suppress
 import pytest
 from aiohttp import ClientError
 from proxies import Proxy, StartProxy, code_of
-from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
+from upstreams import (
+    CONTENT,
+    Exchange,
+    Honest,
+    RawUpstream,
+    listening,
+    raw_upstream,
+    response,
+)
+
+from streamproxy.upstream.clean import MAX_IDLE
 
 MEDIA = {"Content-Type": "video/mp4"}
 
@@ -76,6 +86,38 @@ async def test_t28_streams_have_a_limit(start_proxy: StartProxy) -> None:
 async def test_t28_link_that_is_too_long_is_refused(proxy: Proxy) -> None:
     link = "http://127.0.0.1:2/" + "x" * 32 * 1024
     assert await code_of(proxy, link) == (400, "invalid_url")
+
+
+@pytest.mark.parametrize("kind", ["small", "large", "error"])
+async def test_t28_links_of_ever_new_sites_leave_no_more_than_some_connections(
+    proxy: Proxy, kind: str
+) -> None:
+    is_open: set[asyncio.StreamWriter] = set()
+    site = RawUpstream(Honest(), keep_alive=True)
+    if kind == "error":
+        nothing = response("404 Not Found", {"Content-Length": "0"})
+        site.answer = lambda exchange: exchange.send(nothing)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_open.add(writer)
+        try:
+            await site.serve(reader, writer)
+        finally:
+            is_open.discard(writer)
+
+    async with listening(serve, "0.0.0.0") as site.port:  # all of 127.0.0.0/8
+        for number in range(3 * MAX_IDLE):
+            link = f"http://127.1.{number // 250}.{1 + number % 250}:{site.port}/film.mp4"
+            got = await proxy.stream(link, "0-9" if kind == "small" else "0-")
+            assert got.status == (404 if kind == "error" else 206)
+            await got.read()
+        async with asyncio.timeout(5):
+            while len(is_open) > 2 * MAX_IDLE:  # noqa: ASYNC110  # the kernel tells when it does
+                await asyncio.sleep(0.01)
+        if kind == "small":  # the last one is kept
+            used = site.used
+            await proxy.stream(link, "0-9")
+            assert site.used == used
 
 
 async def test_t29_cut_is_never_taken_for_the_end(proxy: Proxy) -> None:
