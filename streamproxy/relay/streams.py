@@ -10,6 +10,7 @@ from aiohttp import web
 from streamproxy.errors import ShuttingDown
 from streamproxy.protocol.ranges import RangeSet
 from streamproxy.relay.lane import Lane
+from streamproxy.relay.memory import give_back
 from streamproxy.relay.presence import EndedByOwner, client_presence
 from streamproxy.relay.transfer import Transfer
 from streamproxy.upstream.body import PlannedBody
@@ -19,6 +20,8 @@ _ABORT_TIME = 2.0
 # Seconds between two looks at how far each stream is, and how many of them make a rate.
 _INTERVAL = 1.0
 _LOOKS = 5
+# Streams that begin or end from one look to the next: so many leave memory behind.
+_BURST = 100
 
 
 class Running:
@@ -87,6 +90,8 @@ class Streams:
     def __init__(self) -> None:
         self._running: set[Running] = set()
         self._is_looking = False
+        self._count = 0  # of those that ran when memory was last given back
+        self._is_restless = False
         self.is_draining = False
         self.lanes: set[Lane] = set()  # on which handlers stay
 
@@ -130,10 +135,15 @@ class Streams:
         self._running.discard(running)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Remember how far each is, while any run."""
+        """Remember how far each is, while any run, and give back what a burst of them leaves."""
         for running in self._running:
             running.look(loop.time())
-        self._is_looking = bool(self._running)
+        was_restless = self._is_restless
+        self._is_restless = abs(len(self._running) - self._count) >= _BURST
+        if self._is_restless or was_restless:  # in the midst of it, and at its end
+            self._count = len(self._running)
+            give_back()
+        self._is_looking = bool(self._running) or self._is_restless
         if self._is_looking:
             loop.call_later(_INTERVAL, self._look, loop)
 
