@@ -15,11 +15,15 @@ MP4_START = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2"
 
 @dataclass
 class Exchange:
-    """One request that a raw upstream has received, and the connection to answer it on."""
+    """One request that a raw upstream has received, and the connection to answer it on.
+
+    :param number: of the connection, from 1 on.
+    """
 
     head: bytes
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    number: int = 1
 
     @property
     def target(self) -> bytes:
@@ -60,6 +64,8 @@ class RawUpstream:
     """A server that runs *answer* for each request; what it saw is kept.
 
     The connection is closed when *answer* returns, unless it sets keep_alive.
+
+    :ivar connections: how many were made, some of them only to be ready.
     """
 
     answer: Answer
@@ -68,27 +74,41 @@ class RawUpstream:
     connections: int = 0
     exchanges: list[Exchange] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
-    _asked: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def link(self, target: str = "/film.mp4") -> str:
         """Return the link of *target* on this server."""
         scheme = "http" if _security.context is None else "https"
         return f"{scheme}://127.0.0.1:{self.port}{target}"
 
+    @property
+    def used(self) -> int:
+        """On how many connections something was asked."""
+        return len({exchange.number for exchange in self.exchanges})
+
     async def has_asked(self, number: int) -> None:
         """Wait until so many requests have come."""
-        async with self._asked:
-            await self._asked.wait_for(lambda: len(self.exchanges) >= number)
+        async with self._news:
+            await self._news.wait_for(lambda: len(self.exchanges) >= number)
+
+    async def has_connections(self, number: int) -> None:
+        """Wait until so many connections were made."""
+        async with self._news:
+            await self._news.wait_for(lambda: self.connections >= number)
+
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        self.connections += 1
+        self.connections = number = self.connections + 1
+        await self._tell()
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                exchange = Exchange(head, reader, writer)
+                exchange = Exchange(head, reader, writer, number)
                 self.exchanges.append(exchange)
-                async with self._asked:
-                    self._asked.notify_all()
+                await self._tell()
                 await self.answer(exchange)
                 if not self.keep_alive:
                     break
@@ -123,8 +143,13 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, N
 
 
 @asynccontextmanager
-async def listening(serve: Serve, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
-    """Run *serve* for each connection to a port of *host*, and yield the port; 0: a free one."""
+async def listening(
+    serve: Serve, host: str = "127.0.0.1", port: int = 0, *, is_plain: bool = False
+) -> AsyncIterator[int]:
+    """Run *serve* for each connection to a port of *host*, and yield the port; 0: a free one.
+
+    :param is_plain: speaks no TLS, also where all raw upstreams do.
+    """
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -132,12 +157,18 @@ async def listening(serve: Serve, host: str = "127.0.0.1", port: int = 0) -> Asy
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
+    security = None if is_plain else _security.context
     server = await asyncio.start_server(
-        accept, host, port, family=socket.AF_INET, limit=2**20, ssl=_security.context
+        accept, host, port, family=socket.AF_INET, limit=2**20, ssl=security
     )
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
+        # What comes in this very moment is accepted first: asyncio would forget to close it.
+        for sock in server.sockets:
+            asyncio.get_running_loop().remove_reader(sock.fileno())
+        for _ in range(4):
+            await asyncio.sleep(0)
         server.close()
         for task in list(tasks):
             task.cancel()
@@ -172,6 +203,7 @@ class Honest:
     """An answer that follows RFC 9110 for one representation.
 
     :param ranges: whether it can do ranges; else it ignores them.
+    :param connection: what it says of the connection, if anything.
     """
 
     content: bytes = CONTENT
@@ -179,9 +211,12 @@ class Honest:
     etag: str = '"v1"'
     last_modified: str = "Sat, 13 Jan 2024 10:00:00 GMT"
     ranges: bool = True
+    connection: str | None = None
 
     async def __call__(self, exchange: Exchange) -> None:
         fields = {"ETag": self.etag, "Last-Modified": self.last_modified}
+        if self.connection is not None:
+            fields["Connection"] = self.connection
         fields["Date"] = "Sat, 13 Jan 2024 12:00:00 GMT"
         if self.media_type is not None:
             fields["Content-Type"] = self.media_type

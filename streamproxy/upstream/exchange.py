@@ -20,11 +20,13 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 from multidict import CIMultiDictProxy
+from yarl import URL
 
 from streamproxy.targets.links import Link
 from streamproxy.upstream.clean import CleanConnector
 from streamproxy.upstream.lines import Line, Lines
 from streamproxy.upstream.small import SmallHead, SmallResponse
+from streamproxy.upstream.spares import Spares
 
 # Bytes; a redirect to the longest link that is taken must fit.
 MAX_FIELD_SIZE = 40 * 1024
@@ -42,6 +44,8 @@ _TLS_READ_BUFSIZE = 128 * 1024
 _Question = tuple[str, bytes]
 
 _MAX_ORIGINS = 256
+# What a response has to be for more of the kind to be asked for.
+_LONG = frozenset({200, 206})
 # Seconds that an answer waits for the one that is to take it.
 _LEFT_S = 1.0
 # What could end a line of the head, or cannot stand in it.
@@ -100,24 +104,25 @@ class Exchanges:
         # By them the connector knows where to connect to, and which connection can be used.
         self._origins: dict[str, ClientRequest] = {}
         self._lines = Lines(self._loop, session.timeout.sock_read, self._prepare)
+        self._spares = Spares(self._lines, self._connect)
         # What came to a request, for whoever sends the same one next.
         self._left: dict[_Question, Line | SmallResponse] = {}
 
     def close(self) -> None:
         """Close the connections that are kept beside those of the connector."""
+        self._spares.close()
         self._lines.close()
         for question in list(self._left):
             self._drop(question)
 
-    def _origin_request(self, link: Link) -> ClientRequest:
-        request = self._origins.get(link.origin)
+    def _request_to(self, origin: str) -> ClientRequest:
+        request = self._origins.get(origin)
         if request is None:
-            request = ClientRequest(
-                "GET", link.url.origin(), loop=self._loop, session=self._session
-            )
+            url = URL(origin, encoded=True)
+            request = ClientRequest("GET", url, loop=self._loop, session=self._session)
             if len(self._origins) >= _MAX_ORIGINS:
                 del self._origins[next(iter(self._origins))]
-            self._origins[link.origin] = request
+            self._origins[origin] = request
         return request
 
     async def get(self, link: Link, fields: dict[str, str]) -> Response | SmallResponse:
@@ -125,26 +130,42 @@ class Exchanges:
 
         :raises ClientError, OSError: no head arrives.
         """
-        request = self._origin_request(link)
+        began_at = self._loop.time()
         head = self.head_of(link, fields)
         left = self._left.pop((link.origin, head), None)
         if isinstance(left, SmallResponse):
             return left
-        line = left or self._lines.take(link.origin) or await self._connect(link.origin, request)
-        if left is None and (response := await line.ask(head)) is not None:
-            return response
+        line = left or await self._take(link.origin)
+        if fields.get("Range", "-").endswith("-"):  # it will be long
+            self._spares.prepare(link.origin)
+        if left is None and (small := await line.ask(head)) is not None:
+            self._spares.note(link.origin, self._loop.time() - began_at)
+            return small
         try:
-            return await _read_head(line.connection)
+            response = await _read_head(line.connection)
         except HttpProcessingError as exc:
             line.close()
-            raise ClientResponseError(request.request_info, (), message="Malformed head") from exc
+            info = self._request_to(link.origin).request_info
+            raise ClientResponseError(info, (), message="Malformed head") from exc
         except BaseException:
             line.close()
             raise
+        if response.status in _LONG:
+            self._spares.note(link.origin, self._loop.time() - began_at)
+            self._spares.prepare(link.origin)
+        return response
+
+    async def _take(self, origin: str) -> Line:
+        """Return a connection: one that is kept, one that is being made, or a new one."""
+        line = self._lines.take(origin)
+        if line is None:
+            await self._spares.wait(origin)
+            line = self._lines.take(origin)
+        return line or await self._connect(origin)
 
     def head_of(self, link: Link, fields: dict[str, str]) -> bytes:
         """Return the head of a GET, as it is sent."""
-        return _make_head(self._origin_request(link), link, fields)
+        return _make_head(self._request_to(link.origin), link, fields)
 
     async def get_small(
         self, origin: str, head: bytes, expected: SmallHead | None
@@ -183,7 +204,8 @@ class Exchanges:
         else:
             left.release()
 
-    async def _connect(self, origin: str, request: ClientRequest) -> Line:
+    async def _connect(self, origin: str) -> Line:
+        request = self._request_to(origin)
         try:
             connection = await self._connector.connect(request, [], self._timeout)
         except TimeoutError as exc:

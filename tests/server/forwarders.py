@@ -39,7 +39,8 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def _join(one: Stream, other: Stream) -> None:
+async def join(one: Stream, other: Stream) -> None:
+    """Pass on what each sends to the other, until both have ended."""
     await asyncio.gather(_pump(one[0], other[1]), _pump(other[0], one[1]))
 
 
@@ -63,7 +64,7 @@ async def http(forwarder: Forwarder, client: Stream) -> None:
     else:
         origin_form = "/" + target.split("/", 3)[3]
         upstream[1].write(head.replace(target.encode(), origin_form.encode(), 1))
-    await _join(client, upstream)
+    await join(client, upstream)
 
 
 async def socks(forwarder: Forwarder, client: Stream) -> None:
@@ -106,7 +107,7 @@ async def socks(forwarder: Forwarder, client: Stream) -> None:
         return
     upstream = await asyncio.open_connection("127.0.0.1", port)
     writer.write(reply)
-    await _join(client, upstream)
+    await join(client, upstream)
 
 
 Kind = Callable[[Forwarder, Stream], Awaitable[None]]
