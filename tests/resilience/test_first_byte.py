@@ -125,7 +125,7 @@ class TestBeforeTheFirstByte:
             for _ in range(2):
                 assert await read_stream(proxy, upstream.link()) == CONTENT[:5000]
         assert len(upstream.exchanges) == 3
-        assert upstream.connections == 2
+        assert upstream.used == 2
 
     async def test_cut_while_the_type_is_looked_at(self, proxy: Proxy) -> None:
         """The first bytes must tell what the field does not; the client has seen none yet."""
@@ -164,7 +164,7 @@ class TestPooledConnections:
                 body = await got.read()
                 assert body == (CONTENT[:5000] if asked is None else CONTENT[100:200])
                 await asyncio.wait_for(strayed.wait(), 1)
-        assert len(upstream.exchanges) == upstream.connections == 3
+        assert len(upstream.exchanges) == upstream.used == 3
 
     async def test_resuming_does_not_read_on_where_it_broke_off(
         self, start_proxy: StartProxy

@@ -50,6 +50,13 @@ async def begin(connection: Connection) -> None:
         assert (await connection.ask(byte_range)).status == 206
 
 
+async def begin_to_wait(connection: Connection, upstream: RawUpstream, byte_range: str) -> None:
+    """Ask, and go on when the upstream is asked, which has not answered yet."""
+    already = len(upstream.exchanges)
+    connection.writer.write(connection.head(byte_range))
+    await upstream.has_asked(already + 1)
+
+
 def is_part(seen: Seen, first: int, last: int) -> bool:
     """Tell whether a response is just that part."""
     return (
@@ -218,9 +225,7 @@ async def test_flood_behind_a_repeat_ends_the_connection_and_nothing_else(
     async with connected(proxy, upstream.link()) as connection:
         await begin(connection)
         slow.is_slow = True
-        already = len(upstream.exchanges)
-        connection.writer.write(connection.head("0-999"))
-        await upstream.has_asked(already + 1)
+        await begin_to_wait(connection, upstream, "0-999")
         connection.writer.write(connection.head("0-999") * 1000)
         async with asyncio.timeout(10):
             with suppress(ConnectionError):
@@ -466,9 +471,7 @@ async def test_repeat_that_waits_for_the_upstream_is_a_session_that_can_be_ended
     async with connected(proxy, upstream.link()) as connection:
         await begin(connection)
         slow.is_slow = True
-        already = len(upstream.exchanges)
-        connection.writer.write(connection.head("5-9"))
-        await upstream.has_asked(already + 1)
+        await begin_to_wait(connection, upstream, "5-9")
         async with proxy.client.get(proxy.url("/api/sessions")) as got:
             found = (await got.json())["sessions"]
         assert [one["range"] for one in found] == ["5-9"]

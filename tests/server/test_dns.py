@@ -115,7 +115,7 @@ async def test_answer_of_a_name_server(answer: list[str], expected: tuple[int, s
     async with scene(answer) as on:
         assert await on.outcome() == expected
         assert on.canaries == []
-        assert on.upstream.connections == int(expected == REACHED)
+        assert bool(on.upstream.connections) == (expected == REACHED)
 
 
 async def test_no_more_than_sixteen_answers_are_kept() -> None:
@@ -179,7 +179,7 @@ async def test_cached_answer_is_judged_again_when_it_is_connected_to() -> None:
         on.connector.own.add((GOOD, on.upstream.port))  # what was permitted no longer is
         assert await on.outcome() == BLOCKED
         assert on.names.asked == ["media.example"]
-        assert on.upstream.connections == 1
+        assert on.upstream.used == 1
 
 
 async def test_refusal_does_not_tell_the_address() -> None:

@@ -86,7 +86,7 @@ class TestKeptConnections:
             for start in (0, 500, 900):
                 got = await proxy.stream(upstream.link(), f"{start}-{start + 9}")
                 assert await got.read() == CONTENT[start : start + 10]
-            assert upstream.connections == 1
+            assert upstream.used == 1
 
     async def test_surplus_bytes_never_answer_the_next_request(self, proxy: Proxy) -> None:
         surplus = response(OK, PART, b"SMUGGLED!!")

@@ -92,7 +92,7 @@ class TestRedirects:
             assert (got.status, await got.read()) == (206, CONTENT[5:10])
             assert upstream.exchanges[-1].target == target.encode()
             assert {exchange.field("Range") for exchange in upstream.exchanges} == {"bytes=5-9"}
-            assert upstream.connections == 1
+            assert upstream.used == 1
 
     @pytest.mark.parametrize(("hops", "status"), [(10, 200), (11, 502)])
     async def test_chain_has_a_limit(self, proxy: Proxy, hops: int, status: int) -> None:

@@ -103,7 +103,7 @@ async def schemathesis(proxy: Proxy, config: Path, *options: str) -> None:
         *command, cwd=config.parent, stdout=PIPE, stderr=STDOUT
     )
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), 60)
+        said, _ = await asyncio.wait_for(process.communicate(), 300)
     finally:
         if process.returncode is None:
             process.kill()

@@ -40,12 +40,7 @@ async def test_endpoint_that_is_permitted_is_refused_all_the_same() -> None:
         port = listening.getsockname()[1]
         app = create_app(Settings.parse(allow_endpoint=f"127.0.0.1:{port}"))
         async with AsyncExitStack() as stack:
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.SockSite(runner, listening).start()
-            client = await stack.enter_async_context(ClientSession())
-            proxy = Proxy(port, client)
+            proxy = await serve(app, stack, listening=listening)
             assert await outcome(proxy, f"http://127.0.0.1:{port}/health") == REFUSED
 
 

@@ -81,7 +81,7 @@ async def test_connection_is_kept_and_dropped_when_its_server_ends_it(proxy: Pro
     async with raw_upstream(answer, keep_alive=True) as upstream:
         for connections in (1, 1, 2):
             assert await read_stream(proxy, upstream.link()) == CONTENT[:5000]
-            assert upstream.connections == connections
+            assert upstream.used == connections
         assert last.is_set()
 
 

@@ -1,6 +1,8 @@
 """Small parts, which are read without aiohttp: the same bytes, the same care."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import ClientError
@@ -26,6 +28,17 @@ def part(length: int, total: int = len(CONTENT)) -> dict[str, str]:
         "Content-Length": str(length),
         "Content-Range": f"bytes 0-{length - 1}/{total}",
     }
+
+
+@asynccontextmanager
+async def exchanging() -> AsyncIterator[Exchanges]:
+    """Send requests to loopback for the time of the context."""
+    settings = Settings.parse(allow_network="127.0.0.0/8")
+    async with open_session(settings, TargetPolicy.from_settings(settings)) as session:
+        assert isinstance(session.connector, CleanConnector)
+        exchanges = Exchanges(session, session.connector)
+        yield exchanges
+        exchanges.close()
 
 
 def head(*lines: str) -> bytes:
@@ -88,7 +101,7 @@ async def test_body_in_pieces_arrives_exactly(proxy: Proxy) -> None:
         for _ in range(3):
             got = await proxy.stream(upstream.link(), "0-99")
             assert (got.status, await got.read()) == (206, CONTENT[:100])
-        assert upstream.connections == 1
+        assert upstream.used == 1
 
 
 async def test_first_bytes_do_not_wait_for_the_last(proxy: Proxy) -> None:
@@ -141,7 +154,7 @@ async def test_other_answers_come_on_the_same_connection(proxy: Proxy, kind: str
                 assert await got.read() == (large if kind == "large" else b"film")
         if kind != "close":
             # Between the two kinds it goes from one keeper to the other: never a third.
-            assert upstream.connections <= 2
+            assert upstream.used <= 2
 
 
 async def test_what_comes_unasked_closes_a_kept_connection(proxy: Proxy) -> None:
@@ -159,7 +172,7 @@ async def test_what_comes_unasked_closes_a_kept_connection(proxy: Proxy) -> None
         await upstream.closed.wait()
         got = await proxy.stream(upstream.link(), "10-19")
         assert await got.read() == CONTENT[10:20]
-        assert upstream.connections == 2
+        assert upstream.used == 2
 
 
 async def test_surplus_ends_the_connection_and_reaches_nobody(proxy: Proxy) -> None:
@@ -170,7 +183,7 @@ async def test_surplus_ends_the_connection_and_reaches_nobody(proxy: Proxy) -> N
         for number in range(1, 4):
             got = await proxy.stream(upstream.link(), "0-9")
             assert await got.read() == CONTENT[:10]
-            assert upstream.connections == number
+            assert upstream.used == number
 
 
 @pytest.mark.parametrize("how", ["end", "reset"])
@@ -233,14 +246,8 @@ async def test_client_that_leaves_as_its_part_comes_takes_no_connection_of_other
     turns: int,
 ) -> None:
     """The connection is kept as soon as all has come, before whoever asked goes on."""
-    settings = Settings.parse(allow_network="127.0.0.0/8")
     canned = response("206 Partial Content", part(5), b"first")
-    async with (
-        raw_upstream(canned, keep_alive=True) as upstream,
-        open_session(settings, TargetPolicy.from_settings(settings)) as session,
-    ):
-        assert isinstance(session.connector, CleanConnector)
-        exchanges = Exchanges(session, session.connector)
+    async with raw_upstream(canned, keep_alive=True) as upstream, exchanging() as exchanges:
         link = parse_link(upstream.link())
         leaving = asyncio.create_task(exchanges.get(link, {}))
         for _ in range(turns):
@@ -250,19 +257,15 @@ async def test_client_that_leaves_as_its_part_comes_takes_no_connection_of_other
             got = await exchanges.get(link, {})
             assert isinstance(got, SmallResponse)
             assert await got.read() == b"first"
-        exchanges.close()
 
 
 async def test_what_came_to_a_request_is_for_the_same_request_to_the_same_origin() -> None:
-    settings = Settings.parse(allow_network="127.0.0.0/8")
     canned = response("206 Partial Content", part(5), b"first")
     async with (
         raw_upstream(canned, keep_alive=True) as upstream,
         raw_upstream(canned, keep_alive=True) as other,
-        open_session(settings, TargetPolicy.from_settings(settings)) as session,
+        exchanging() as exchanges,
     ):
-        assert isinstance(session.connector, CleanConnector)
-        exchanges = Exchanges(session, session.connector)
         link, elsewhere = parse_link(upstream.link()), parse_link(other.link())
         head = exchanges.head_of(link, {})
         came = await exchanges.get(link, {})
@@ -272,22 +275,14 @@ async def test_what_came_to_a_request_is_for_the_same_request_to_the_same_origin
         exchanges.leave(link.origin, head, came)
         assert await exchanges.get(link, {}) is came
         assert await exchanges.get(link, {}) is not came
-        exchanges.close()
 
 
 async def test_what_nobody_takes_is_closed() -> None:
-    settings = Settings.parse(allow_network="127.0.0.0/8")
     canned = response("206 Partial Content", part(5), b"fir")
-    async with (
-        raw_upstream(canned, keep_alive=True) as upstream,
-        open_session(settings, TargetPolicy.from_settings(settings)) as session,
-    ):
-        assert isinstance(session.connector, CleanConnector)
-        exchanges = Exchanges(session, session.connector)
+    async with raw_upstream(canned, keep_alive=True) as upstream, exchanging() as exchanges:
         link = parse_link(upstream.link())
         came = await exchanges.get(link, {})
         assert isinstance(came, SmallResponse)
         exchanges.leave(link.origin, exchanges.head_of(link, {}), came)
         async with asyncio.timeout(5):
             await upstream.closed.wait()
-        exchanges.close()

@@ -48,9 +48,9 @@ async def test_every_fetch_goes_through_it(
     async def answer(exchange: Exchange) -> None:
         if exchange.target == b"/a":
             there = {"Location": f"http://{name}:{upstream.port}/b?q=%2F", "Content-Length": "0"}
-            await exchange.send(response("302 Found", there))
+            await exchange.send(response("302 Found", there | {"Connection": "close"}))
         else:
-            await Honest()(exchange)
+            await Honest(connection="close")(exchange)
 
     async with (
         forwarding(kind, Forwarder(host=ELSEWHERE)) as through,

@@ -110,7 +110,7 @@ async def test_play_finds_a_warm_connection(proxy: Proxy, ranges: bool) -> None:
         assert (await proxy.validate(upstream.link()))["valid"] is True
         got = await proxy.stream(upstream.link(), "0-")
         assert await got.read() == content
-        assert upstream.connections == 1
+        assert upstream.used == 1
 
 
 async def test_health(proxy: Proxy) -> None:
