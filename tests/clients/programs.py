@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ START_TIMEOUT_S = 20
 LEFTOVERS = re.compile(
     r"Traceback|was destroyed|never retrieved|never awaited|Warning: unclosed|Exception ignored"
 )
+# A state of sockets in /proc/net/tcp.
+_LISTENS = "0A"
 # Lower the limits of descriptors, then become the program.
 LIMITED = ("sh", "-c", 'ulimit -S -n "$1" && ulimit -H -n "$2" && shift 2 && exec "$@"', "sh")
 
@@ -38,15 +40,21 @@ class Program:
         status = await asyncio.wait_for(self.process.wait(), within_s)
         return status, self.errors.read_text()
 
-    def descriptors(self) -> int:
-        """Return how many descriptors the process has open."""
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+    def clients(self) -> int:
+        """Return how many connections to clients the process has open."""
+        # What nobody has accepted, or somebody has closed, is of no inode.
+        return sum(row[3] != _LISTENS and row[9] != "0" for row in self._connections())
 
     def unsent_bytes(self) -> int:
         """Return how many bytes for its clients the kernel holds."""
-        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        queues = (row[4] for row in rows if int(row[1].partition(":")[2], 16) == self.proxy.port)
-        return sum(int(queue.partition(":")[0], 16) for queue in queues)
+        return sum(int(row[4].partition(":")[0], 16) for row in self._connections())
+
+    def _connections(self) -> Iterator[list[str]]:
+        """Yield what the kernel tells of each socket that has the port of the server."""
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            row = line.split()
+            if int(row[1].partition(":")[2], 16) == self.proxy.port:
+                yield row
 
 
 @asynccontextmanager
