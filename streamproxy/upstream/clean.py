@@ -87,6 +87,11 @@ class CleanConnector(TCPConnector):
             if not was_used:
                 raise ServerDisconnectedError("The server spoke before it was asked.")
 
+    def has_idle(self, req: ClientRequest) -> bool:
+        """Tell whether a connection waits that can take this request."""
+        kept = self._conns.get(req.connection_key, ())
+        return any(protocol.is_connected() for protocol, _ in kept)
+
     def _release(
         self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
     ) -> None:

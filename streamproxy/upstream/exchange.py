@@ -157,10 +157,12 @@ class Exchanges:
 
     async def _take(self, origin: str) -> Line:
         """Return a connection: one that is kept, one that is being made, or a new one."""
-        line = self._lines.take(origin)
-        if line is None:
-            await self._spares.wait(origin)
+        line = None
+        if not self._connector.has_idle(self._request_to(origin)):
             line = self._lines.take(origin)
+            if line is None:
+                await self._spares.wait(origin)
+                line = self._lines.take(origin)
         return line or await self._connect(origin)
 
     def head_of(self, link: Link, fields: dict[str, str]) -> bytes:

@@ -169,7 +169,7 @@ async def test_connections_of_both_sides_go_on(proxy: Proxy) -> None:
         for _ in range(3):
             assert await read_stream(proxy, upstream.link()) == FILM
             assert (await proxy.validate(upstream.link()))["valid"] is True
-        assert upstream.used <= 2  # where the machine is busy, the site seems to be far away
+        assert upstream.used == 1
     connector = proxy.client.connector
     assert connector is not None
     assert sum(len(kept) for kept in connector._conns.values()) == 1

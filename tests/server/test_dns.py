@@ -115,6 +115,7 @@ async def test_answer_of_a_name_server(answer: list[str], expected: tuple[int, s
     async with scene(answer) as on:
         assert await on.outcome() == expected
         assert on.canaries == []
+        assert on.upstream.used == int(expected == REACHED)
         assert bool(on.upstream.connections) == (expected == REACHED)
 
 

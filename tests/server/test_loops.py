@@ -83,6 +83,7 @@ async def test_chain_has_an_end(proxy: Proxy, count: int, status: int) -> None:
     async with raw_upstream(Honest()) as upstream:
         got = await proxy.stream(upstream.link(), "0-0", User_Agent=user_agent)
         assert (got.status, upstream.used) == (status, int(status == 206))
+        assert bool(upstream.connections) == (status == 206)
 
 
 async def test_user_agent_of_a_client_goes_no_further(proxy: Proxy) -> None:

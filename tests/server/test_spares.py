@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import ClientOSError
 from forwarders import join
-from proxies import Proxy, code_of
+from proxies import Proxy, code_of, read_stream
 from upstreams import CONTENT, Exchange, Honest, RawUpstream, listening, raw_upstream, response
 
 from streamproxy.errors import BlockedTarget
@@ -54,6 +54,17 @@ async def test_seek_finds_a_connection_that_was_made_meanwhile(proxy: Proxy) -> 
             await upstream.has_connections(number + 1)
         assert asked_on(upstream) == [1, 2, 3]
         assert upstream.connections == 4
+
+
+@pytest.mark.parametrize("way", ["copy", "splice", "tls"], indirect=True)
+async def test_connection_that_is_free_is_taken_first(proxy: Proxy) -> None:
+    async with far_site() as upstream:
+        for number in range(3):
+            assert await read_stream(proxy, upstream.link()) == FILM
+            await upstream.has_connections(2)
+            got = await proxy.stream(upstream.link(), f"{number}-{number}")
+            assert await got.read() == FILM[number : number + 1]
+        assert upstream.used == 1
 
 
 async def test_many_streams_have_one_together(proxy: Proxy) -> None:
