@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 CONTENT = bytes(range(256)) * 4096  # 1 MiB in which every position can be told by its bytes
 MP4_START = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2"
 
+# Seconds to wait for what the proxy is to do, lest a test hangs.
+_NEWS_S = 60
+
 
 @dataclass
 class Exchange:
@@ -88,12 +91,12 @@ class RawUpstream:
 
     async def has_asked(self, number: int) -> None:
         """Wait until so many requests have come."""
-        async with self._news:
+        async with asyncio.timeout(_NEWS_S), self._news:
             await self._news.wait_for(lambda: len(self.exchanges) >= number)
 
     async def has_connections(self, number: int) -> None:
         """Wait until so many connections were made."""
-        async with self._news:
+        async with asyncio.timeout(_NEWS_S), self._news:
             await self._news.wait_for(lambda: self.connections >= number)
 
     async def _tell(self) -> None:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.async_api import Locator, expect
+from playwright.async_api import expect
 
 from .clips import SECONDS
 from .upstream import Upstream
@@ -17,10 +17,6 @@ async def pause(viewer: Viewer, upstream: Upstream, clip: str = "moov-first.mp4"
     await viewer.watch(upstream.link(f"/clips/{clip}"))
     await viewer.video.evaluate("(video) => { video.pause(); video.currentTime = 5; }")
     await viewer.until("video.paused && !video.seeking")
-
-
-def flash(viewer: Viewer) -> Locator:
-    return viewer.page.locator("#flash")
 
 
 @pytest.mark.parametrize(
@@ -42,9 +38,9 @@ async def test_key_moves(
 ) -> None:
     await pause(viewer, upstream)
     await viewer.page.keyboard.press(key)
-    await expect(flash(viewer)).to_have_text(shown)
+    await viewer.was_shown(shown)
     assert await viewer.position() == pytest.approx(position, abs=0.1)
-    await expect(flash(viewer)).to_have_text("")
+    await expect(viewer.page.locator("#flash")).to_have_text("")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +66,7 @@ async def test_key_is_obeyed_and_shown(
     await pause(viewer, upstream)
     for key in keys:
         await viewer.page.keyboard.press(key)
-    await expect(flash(viewer)).to_have_text(shown)
+    await viewer.was_shown(shown)
     await viewer.until(condition)
 
 

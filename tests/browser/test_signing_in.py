@@ -1,5 +1,6 @@
 """Whoever shows who they are gets in, stays in, and can leave."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,7 +20,8 @@ TOKEN = "the-right-token"
 PASSWORD = "opensesame"
 NARROW = ViewportSize(width=320, height=640)
 WRONG_TOKEN = "This is not the right token."
-ATTEMPTS = 20  # far more than are free
+ATTEMPTS = 40  # far more than are free
+LONG_S = 8  # in which a browser signs in, however busy the machine is
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -170,12 +172,15 @@ async def test_browser_does_not_ask_over_the_form(page: Page, users_file: str) -
 
 async def test_many_wrong_attempts_are_slowed_and_said(guest: Viewer) -> None:
     await guest.visit()
+    wait_s = 0
     for _ in range(ATTEMPTS):
         answer = await sign_in(guest.page, "a-wrong-token")
         if answer.status != 401:
-            break
-    assert answer.status == 429
-    wait_s = await answer.header_value("Retry-After")
+            assert answer.status == 429
+            wait_s = int(await answer.header_value("Retry-After") or "")
+            if wait_s >= LONG_S:
+                break
+            await asyncio.sleep(wait_s)
     await expect(guest.page.get_by_role("alert")).to_have_text(
         f"Too many wrong attempts. Wait {wait_s} s, then try again."
     )

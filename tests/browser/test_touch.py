@@ -67,7 +67,7 @@ async def test_double_tap_at_a_side_moves(holder: Viewer, upstream: Upstream) ->
     await holder.video.evaluate("(video) => { video.pause(); video.currentTime = 5; }")
     await holder.until("video.paused && !video.seeking")
     await tap(holder, 0.9, times=2)
-    await expect(holder.page.locator("#flash")).to_have_text("+10 s")
+    await holder.was_shown("+10 s")
     await holder.until("video.currentTime === 15")
     await holder.page.evaluate("new Promise((resolve) => setTimeout(resolve, 400))")
     await tap(holder, 0.1, times=2)

@@ -21,6 +21,15 @@ _UNTIL = """(wait_ms) => new Promise((resolve, reject) => {
     look();
 })"""
 
+# Keeps what is shown over the picture for a second: a busy machine looks too late for it.
+_REMEMBER_FLASHES = """addEventListener("DOMContentLoaded", () => {
+    const flash = document.getElementById("flash");
+    if (!flash || window.flashes) return;
+    window.flashes = [];
+    const remember = () => flash.textContent && flashes.push(flash.textContent);
+    new MutationObserver(remember).observe(flash, { childList: true });
+})"""
+
 
 class Viewer:
     """A person at the page.
@@ -39,6 +48,7 @@ class Viewer:
         self.recent = page.get_by_role("region", name="Recent links").get_by_role("listitem")
 
     async def visit(self, **query: str) -> None:
+        await self.page.add_init_script(_REMEMBER_FLASHES)
         await self.page.goto(f"{self.address}?{urlencode(query)}" if query else self.address)
 
     async def play(self, link: str) -> None:
@@ -76,6 +86,10 @@ class Viewer:
     async def sees_it_play(self, *, beyond: float = 0) -> None:
         """Wait until a second beyond a position has really been played."""
         await self.until(f"!video.paused && !video.seeking && video.currentTime > {beyond + 1}")
+
+    async def was_shown(self, word: str) -> None:
+        """Wait until a word is the last one that was shown over the picture."""
+        await self.until(f"flashes.at(-1) === {json.dumps(word)}")
 
     async def about_video(self, name: str) -> Any:
         """Return a property of the video element."""

@@ -30,7 +30,7 @@ async def settled(program: Program) -> int:
         unsent.append(program.unsent_bytes())
         return unsent[-1] > 0 and unsent[-_LOOKS:] == unsent[-1:] * _LOOKS
 
-    assert await eventually(is_steady, 10)
+    assert await eventually(is_steady, 60)
     return unsent[-1]
 
 
