@@ -7,6 +7,7 @@ they are provably the same version's. Whoever reads here notices nothing but the
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -71,6 +72,7 @@ class PlannedBody:
         self._next_pos = plan.first_pos
         self._left = plan.length
         self._attempt = 0
+        self._gathered: deque[bytes] = deque()
         self.resumes = 0
         # Whether the response to a GET has content at all: that of a 304 has none.
         self.is_sent = plan.has_body
@@ -82,6 +84,8 @@ class PlannedBody:
 
         :raises ProxyError: the body cannot be completed.
         """
+        if self._gathered:
+            return self._gathered.popleft()
         while self._left is None or self._left > 0:
             try:
                 chunk = await self._upstream.read()
@@ -96,9 +100,19 @@ class PlannedBody:
                 return chunk
         return b""
 
+    async def gather(self) -> None:
+        """Wait until all of it is here, and hold it until it is read.
+
+        :raises ProxyError: the body cannot be completed.
+        """
+        gathered: deque[bytes] = deque()
+        while chunk := await self.read():
+            gathered.append(chunk)
+        self._gathered = gathered
+
     def take_whole(self) -> bytes | None:
         """Return the whole body, where it is here already and all of it is to be sent."""
-        if self._to_skip or self._left is None:
+        if self._to_skip or self._left is None or self._gathered:
             return None
         whole = self._upstream.take_whole(self._left)
         return whole and self._cut(whole)

@@ -78,10 +78,14 @@ async def calling(
     *,
     byte_range: str | None = None,
     version: str = "1.1",
+    fields: str = "",
 ) -> AsyncIterator[Visitor]:
-    """Send a GET for a route of the proxy on a connection of its own."""
+    """Send a GET for a route of the proxy on a connection of its own.
+
+    :param fields: more of them, each with the end of its line.
+    """
     target = re.sub(r"^http://[^/]+", "", proxy.url(route, link))
-    fields = "Host: localhost\r\n" + (f"Range: bytes={byte_range}\r\n" if byte_range else "")
+    fields += "Host: localhost\r\n" + (f"Range: bytes={byte_range}\r\n" if byte_range else "")
     async with connected(proxy.port) as visitor:
         visitor.writer.write(f"GET {target} HTTP/{version}\r\n{fields}\r\n".encode())
         yield visitor
