@@ -100,8 +100,8 @@ class Line(asyncio.Protocol):
         """Take what has come."""
         if self._response is not None:
             self._take(self._response, data)
-        elif not self._is_asked:
-            self.close()  # it would answer the next request
+        elif not self._is_asked or (self._waiter is not None and self._waiter.cancelled()):
+            self.close()  # it would answer the next request, or one whose client has left
         else:
             self._begin(data)
 

@@ -15,7 +15,7 @@ from streamproxy.targets.links import parse_link
 from streamproxy.targets.policy import TargetPolicy
 from streamproxy.upstream.clean import CleanConnector
 from streamproxy.upstream.connector import open_session
-from streamproxy.upstream.exchange import Exchanges
+from streamproxy.upstream.exchange import Exchanges, Response
 from streamproxy.upstream.small import MAX_SMALL, SmallResponse, parse_small
 
 STRONG = {"ETag": '"v1"', "Content-Type": "video/mp4"}
@@ -255,6 +255,39 @@ async def test_client_that_leaves_as_its_part_comes_takes_no_connection_of_other
         leaving.cancel()
         async with asyncio.timeout(5):
             got = await exchanges.get(link, {})
+            assert isinstance(got, SmallResponse)
+            assert await got.read() == b"first"
+
+
+async def test_part_that_comes_as_its_client_has_left_is_nobodys() -> None:
+    """Both in one turn of the loop: whoever asked has not noticed yet that it is to go."""
+    canned = response("206 Partial Content", part(5), b"first")
+    loop = asyncio.get_running_loop()
+    came: asyncio.Future[Exchange] = loop.create_future()
+    begins = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        if came.done():
+            await exchange.send(canned)
+        else:
+            came.set_result(exchange)
+            await begins.wait()
+
+    async with raw_upstream(answer, keep_alive=True) as upstream, exchanging() as exchanges:
+        link = parse_link(upstream.link())
+
+        async def follow() -> Response | SmallResponse:
+            await begins.wait()
+            return await exchanges.get(link, {})
+
+        leaving = asyncio.create_task(exchanges.get(link, {}))
+        following = asyncio.create_task(follow())
+        exchange = await came
+        exchange.writer.write(canned)  # it is there when the loop looks next
+        loop.call_soon(begins.set)
+        loop.call_soon(leaving.cancel)
+        async with asyncio.timeout(5):
+            got = await following
             assert isinstance(got, SmallResponse)
             assert await got.read() == b"first"
 
