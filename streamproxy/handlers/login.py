@@ -1,13 +1,13 @@
 """POST /login and /logout: into a session by the form of the page, and out of it."""
 
-import asyncio
 from urllib.parse import parse_qsl
 
 import aiohttp_jinja2
-from aiohttp import StreamReader, web
+from aiohttp import web
 
 from streamproxy.access.sign_in import SignIn, begin_session, end_session, query_without_token
 from streamproxy.errors import AuthenticationRequired, TooManyAttempts, WrongCredentials
+from streamproxy.handlers.content import read_content
 from streamproxy.handlers.words import words_for
 from streamproxy.keys import SETTINGS, SIGN_IN
 from streamproxy.version import __version__
@@ -99,20 +99,13 @@ def _sign_in_of(request: web.Request) -> SignIn:
 
 
 async def _read_form(request: web.Request) -> tuple[str, str]:
-    """Return the name, which may be empty, and the token or the password.
-
-    Read here, not by request.post(): that takes a mebibyte, for as long as it may take, in
-    whatever encoding the client names, and some of those take minutes for it.
-    """
+    """Return the name, which may be empty, and the token or the password."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise web.HTTPUnsupportedMediaType
-    if (request.content_length or 0) > _MAX_FORM_SIZE:
-        raise web.HTTPRequestEntityTooLarge(_MAX_FORM_SIZE, request.content_length or 0)
-    try:
-        async with asyncio.timeout(request.config_dict[SETTINGS].header_timeout):
-            body = await _read_at_most(request.content, _MAX_FORM_SIZE)
-    except TimeoutError as exc:
-        raise web.HTTPRequestTimeout from exc
+    _check_size(request.content_length or 0)
+    within_s = request.config_dict[SETTINGS].header_timeout
+    body = await read_content(request, max_size=_MAX_FORM_SIZE, within_s=within_s)
+    _check_size(len(body))
     try:
         pairs = dict(parse_qsl(body.decode(), max_num_fields=_MAX_FORM_FIELDS))
     except ValueError as exc:  # no UTF-8, or too many fields
@@ -120,13 +113,9 @@ async def _read_form(request: web.Request) -> tuple[str, str]:
     return pairs.get("user", ""), pairs.get("secret", "")
 
 
-async def _read_at_most(content: StreamReader, size: int) -> bytes:
-    body = b""
-    while chunk := await content.read(size + 1 - len(body)):
-        body += chunk
-        if len(body) > size:
-            raise web.HTTPRequestEntityTooLarge(size, len(body))
-    return body
+def _check_size(size: int) -> None:
+    if size > _MAX_FORM_SIZE:
+        raise web.HTTPRequestEntityTooLarge(_MAX_FORM_SIZE, size)
 
 
 def _problem_word(sign_in: SignIn) -> str | None:

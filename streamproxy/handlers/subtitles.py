@@ -17,6 +17,7 @@ from streamproxy.errors import (
     TooLarge,
     UpstreamProtocol,
 )
+from streamproxy.handlers.content import read_content
 from streamproxy.handlers.limits import client_of, limits_of, resume_policy_of
 from streamproxy.keys import (
     CLIENT,
@@ -114,7 +115,8 @@ async def _fetch(request: web.Request) -> _File:
             with closing(PlannedBody(client, link, resource, resume_policy_of(settings))) as body:
                 data = bytearray()
                 while chunk := await body.read():
-                    _append(data, chunk, max_size)
+                    data += chunk
+                    _check_size(len(data), max_size)
     except TimeoutError as exc:
         raise ReadTimeout("The site did not send the subtitles in time.") from exc
     except TooLarge as exc:
@@ -138,20 +140,10 @@ async def _receive(request: web.Request) -> _File:
     content_type = field_value(request.headers, "Content-Type")
     if "Content-Encoding" in request.headers or request.content_type.startswith("multipart/"):
         raise NotSubtitles("The body of the request must be the file itself, as it is.")
-    data = bytearray()
     _check_size(request.content_length or 0, MAX_FILE_SIZE)
-    try:
-        async with asyncio.timeout(_MAX_TIME):
-            async for chunk in request.content.iter_any():
-                _append(data, chunk, MAX_FILE_SIZE)
-    except TimeoutError as exc:
-        raise web.HTTPRequestTimeout from exc
-    return _File(bytes(data), content_type)
-
-
-def _append(data: bytearray, chunk: bytes, max_size: int) -> None:
-    data += chunk
-    _check_size(len(data), max_size)
+    data = await read_content(request, max_size=MAX_FILE_SIZE, within_s=_MAX_TIME)
+    _check_size(len(data), MAX_FILE_SIZE)
+    return _File(data, content_type)
 
 
 def _check_size(size: int, max_size: int) -> None:
