@@ -5,14 +5,16 @@ import logging
 import sys
 
 from streamproxy.settings import Settings
+from streamproxy.upstream.clean import MAX_IDLE
 
 if sys.platform != "win32":  # which has no such limit
     import resource
 
 logger = logging.getLogger(__name__)
 
-# Descriptors beside those of streams: listening, logging, idle connections, name look-ups.
-_SPARE_DESCRIPTORS = 256
+# Descriptors beside those of streams: idle connections of both kinds, and what listens, logs, waits
+# for a request, looks up names.
+_SPARE_DESCRIPTORS = 2 * MAX_IDLE + 256
 
 
 def prepare_process(settings: Settings) -> None:

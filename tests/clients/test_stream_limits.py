@@ -12,8 +12,18 @@ import pytest
 from aiohttp import ClientError, ClientSession, TCPConnector
 from programs import started
 from proxies import Proxy, StartProxy, code_of
-from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
+from upstreams import (
+    CONTENT,
+    Exchange,
+    Honest,
+    RawUpstream,
+    listening,
+    raw_upstream,
+    response,
+)
 from visitors import FILM, Visitor, calling, has_streams
+
+from streamproxy.upstream.clean import MAX_IDLE
 
 TOO_MANY = (503, "too_many_streams")
 BUSY = "503 Service Unavailable"
@@ -213,7 +223,7 @@ class TestDescriptors:
 
     async def test_limit_is_raised_to_what_the_streams_need(self, tmp_path: Path) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if hard < 2400:
+        if hard < 2600:
             pytest.skip(f"the machine permits {hard} descriptors")
         async with started(cwd=tmp_path, descriptors=(256, hard)) as program:
             soft, still_hard = resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE)
@@ -240,6 +250,33 @@ class TestDescriptors:
         assert len(said) == 1
         for number in ("1024", "512"):  # what was wanted, and what there is
             assert number in said[0]
+
+    async def test_what_is_asked_for_suffices_beside_all_idle_connections(
+        self, tmp_path: Path
+    ) -> None:
+        arguments = ("--max-streams", "4", "--no-splice")
+        async with started(*arguments, cwd=tmp_path, descriptors=(64, 64)) as program:
+            program.process.terminate()
+            _, err = await program.end()
+        (said,) = self.warnings(err)
+        needed = int(re.findall(r"need (\d+) descriptors", said)[0])
+        site = RawUpstream(Honest(), keep_alive=True)
+        async with (
+            listening(site.serve, "0.0.0.0") as site.port,  # all of 127.0.0.0/8
+            started(*arguments, cwd=tmp_path, descriptors=(needed, needed)) as program,
+        ):
+            for number in range(2 * MAX_IDLE):
+                link = f"http://127.0.{1 + number // 200}.{1 + number % 200}:{site.port}/film.mp4"
+                got = await program.proxy.stream(link, "0-99" if number < MAX_IDLE else "0-")
+                assert got.status == 206
+                await got.read()
+            site.answer = open_ended
+            async with (
+                streaming(program.proxy, link, 4),
+                ClientSession() as another,
+                another.get(program.proxy.url("/health")) as health,
+            ):
+                assert health.status == 200
 
     async def test_server_that_ran_out_of_them_recovers(self, tmp_path: Path) -> None:
         async with (
