@@ -118,7 +118,6 @@ class Repeats:
             _cut(request)  # nobody knows what was sent
         finally:
             streams.lanes.discard(lane)
-            lane.close()
 
     async def _answer(self, part: ClosedRange, running: Running) -> None:
         """Answer a repeat, with all around it that goes on around any request.

@@ -30,7 +30,10 @@ async def answer_repeats(request: web.Request, handler: Handler) -> web.StreamRe
         form = RequestForm.of(head)
         is_known = form and is_head_of(head, request.raw_path, request.raw_headers)
         if form and is_known and lane.open(form):
-            await stay(lane)
+            try:
+                await stay(lane)
+            finally:
+                lane.close()
     return response
 
 

@@ -38,8 +38,8 @@ class Lane(asyncio.Protocol):
     """Stands before the protocol of a client's connection.
 
     :param transport: whose protocol it takes the place of.
-    :ivar stay: answers repeats of the request that is handled, on the lane that it is given
-        and closes; None: nothing does.
+    :ivar stay: answers repeats of the request that is handled, on the lane that it is given;
+        None: nothing does.
     :ivar failure: what the request is to be answered with; None: whatever becomes of it.
     """
 

@@ -100,6 +100,8 @@ class CleanConnector(TCPConnector):
         if not protocol.is_connected():
             return
         self._idle[protocol] = None
+        if len(self._idle) > MAX_IDLE:  # of which some may have ended
+            self._idle = {other: None for other in self._idle if other.is_connected()}
         if len(self._idle) > MAX_IDLE:
             oldest = next(iter(self._idle))
             del self._idle[oldest]

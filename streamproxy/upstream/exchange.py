@@ -137,7 +137,7 @@ class Exchanges:
             return left
         line = left or await self._take(link.origin)
         if fields.get("Range", "-").endswith("-"):  # it will be long
-            self._spares.prepare(link.origin)
+            self._make_ready(link.origin)
         if left is None and (small := await line.ask(head)) is not None:
             self._spares.note(link.origin, self._loop.time() - began_at)
             return small
@@ -151,9 +151,15 @@ class Exchanges:
             line.close()
             raise
         if response.status in _LONG:
-            self._spares.note(link.origin, self._loop.time() - began_at)
-            self._spares.prepare(link.origin)
+            if left is None:
+                self._spares.note(link.origin, self._loop.time() - began_at)
+            self._make_ready(link.origin)
         return response
+
+    def _make_ready(self, origin: str) -> None:
+        """Let there be a connection for whoever asks next."""
+        if not self._connector.has_idle(self._request_to(origin)):
+            self._spares.prepare(origin)
 
     async def _take(self, origin: str) -> Line:
         """Return a connection: one that is kept, one that is being made, or a new one."""

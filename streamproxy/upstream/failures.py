@@ -4,6 +4,7 @@ import errno
 import socket
 
 from aiohttp import (
+    ClientConnectionResetError,
     ClientConnectorDNSError,
     ClientConnectorError,
     ClientError,
@@ -61,7 +62,12 @@ def translate(exc: ClientError | OSError) -> ProxyError:
             return ConnectionRefused("The site does not accept connections.")
         case InvalidURL():
             return InvalidUrl("The link cannot be fetched.")
-        case ClientOSError() | ServerDisconnectedError() | UnretriedError():
+        case (
+            ClientOSError()
+            | ClientConnectionResetError()
+            | ServerDisconnectedError()
+            | UnretriedError()
+        ):
             return UpstreamCut("The site cut the connection.")
         case _:
             return UpstreamProtocol("The site broke the rules of HTTP.")

@@ -88,6 +88,27 @@ async def test_t28_link_that_is_too_long_is_refused(proxy: Proxy) -> None:
     assert await code_of(proxy, link) == (400, "invalid_url")
 
 
+async def test_t28_connections_that_have_ended_take_no_place_of_others(proxy: Proxy) -> None:
+    """Sites that close after each response, and another one that does not."""
+    sites = RawUpstream(Honest(), keep_alive=True)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asyncio.get_running_loop().call_later(0.05, writer.close)
+        await sites.serve(reader, writer)
+
+    async with (
+        raw_upstream(Honest(), keep_alive=True) as site,
+        listening(serve, "0.0.0.0") as sites.port,
+    ):
+        await (await proxy.stream(site.link(), "0-")).read()
+        for number in range(MAX_IDLE):
+            got = await proxy.stream(f"http://127.1.1.{1 + number}:{sites.port}/film.mp4", "0-")
+            assert len(await got.read()) == len(CONTENT)
+        await asyncio.sleep(0.2)  # the last ones end as well
+        await (await proxy.stream(site.link(), "0-")).read()
+        assert site.used == 1
+
+
 @pytest.mark.parametrize("kind", ["small", "large", "error"])
 async def test_t28_links_of_ever_new_sites_leave_no_more_than_some_connections(
     proxy: Proxy, kind: str

@@ -13,6 +13,7 @@ from upstreams import CONTENT, Exchange, Honest, RawUpstream, listening, raw_ups
 
 from streamproxy.errors import BlockedTarget
 from streamproxy.upstream.lines import Line, Lines
+from streamproxy.upstream.resolver import BlockedAddress
 from streamproxy.upstream.spares import Spares
 
 FILM = CONTENT * 24
@@ -165,8 +166,11 @@ async def test_none_is_left_when_the_proxy_ends(proxy: Proxy) -> None:
     assert await code_of(proxy, upstream.link()) == (502, "connection_refused")
 
 
-@pytest.mark.parametrize("failure", [ConnectionRefusedError, ClientOSError, BlockedTarget])
-async def test_near_site_gets_none_and_a_far_one_a_single_one(failure: type[Exception]) -> None:
+REFUSALS = [ConnectionRefusedError(), ClientOSError(), BlockedAddress(BlockedTarget("No."))]
+
+
+@pytest.mark.parametrize("failure", REFUSALS, ids=lambda failure: type(failure).__name__)
+async def test_near_site_gets_none_and_a_far_one_a_single_one(failure: Exception) -> None:
     made = []
     reported: list[object] = []
 
@@ -210,3 +214,41 @@ async def test_no_more_than_256_sites_are_known_as_far() -> None:
         spares.prepare(f"http://{name}.example")
         await spares.wait(f"http://{name}.example")
     assert made == ["http://256.example", "http://first.example"]
+
+
+async def test_site_that_turns_out_to_be_near_is_far_no_more() -> None:
+    made = []
+
+    async def connect(origin: str) -> Line:
+        made.append(origin)
+        raise ConnectionRefusedError
+
+    spares = Spares(Lines(asyncio.get_running_loop(), None, lambda _: None), connect)
+    for number, seconds in enumerate((0.06, 0.03, 0.01, 0.009, 0.03)):  # on a kept one, by half
+        spares.note("http://far.example", seconds)
+        spares.prepare("http://far.example")
+        await spares.wait("http://far.example")
+        await asyncio.sleep(0)
+        assert len(made) == min(number + 1, 3)
+
+
+async def test_one_waits_for_a_connection_that_is_being_made_and_others_make_their_own() -> None:
+    is_made = asyncio.Event()
+
+    async def connect(_origin: str) -> Line:
+        await is_made.wait()
+        raise ConnectionRefusedError
+
+    spares = Spares(Lines(asyncio.get_running_loop(), None, lambda _: None), connect)
+    spares.note("http://far.example", 1)
+    for _ in range(2):  # and then the same again
+        is_made.clear()
+        spares.prepare("http://far.example")
+        first = asyncio.create_task(spares.wait("http://far.example"))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(0.5):
+            await spares.wait("http://far.example")
+        assert not first.done()
+        is_made.set()
+        await first
+        await asyncio.sleep(0)
