@@ -159,13 +159,19 @@ def describe(fields: MultiMapping[str]) -> Description:
 
 
 class UpstreamHead:
-    """The status and the fields of an upstream's final response."""
+    """The status and the fields of an upstream's final response.
 
-    __slots__ = ("_content_length", "_description", "fields", "status")
+    :param received_at: when it came, in seconds since 1970; None: nobody knows.
+    """
 
-    def __init__(self, status: int, fields: MultiMapping[str]) -> None:
+    __slots__ = ("_content_length", "_description", "fields", "received_at", "status")
+
+    def __init__(
+        self, status: int, fields: MultiMapping[str], received_at: float | None = None
+    ) -> None:
         self.status = status
         self.fields = fields
+        self.received_at = received_at
         # Each is found when it is first asked for. cached_property would take longer to
         # remember them than it takes to find them.
         self._description: Description | None = None

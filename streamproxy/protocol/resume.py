@@ -6,7 +6,7 @@ Source: RFC 9110, sections 8.8 (validators), 13.1.5 (If-Range), 14.4 (Content-Ra
 
 import re
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from email.utils import formatdate, parsedate_to_datetime
 
 from streamproxy.errors import UpstreamProtocol
 from streamproxy.protocol.fields import entity_tag, field_value, last_modified_is_strong
@@ -146,8 +146,14 @@ def should_retry(head: UpstreamHead) -> bool:
 
 
 def retry_after_of(head: UpstreamHead) -> float | None:
-    """Return the seconds that a response asks to wait, or None if it does not ask."""
-    return retry_after_s(field_value(head.fields, "Retry-After"), field_value(head.fields, "Date"))
+    """Return the seconds that a response asks to wait, or None if it does not ask.
+
+    Where it does not say of when it is, it is of when it was received (RFC 9110, section 6.6.1).
+    """
+    date = field_value(head.fields, "Date")
+    if date is None and head.received_at is not None:
+        date = formatdate(head.received_at, usegmt=True)
+    return retry_after_s(field_value(head.fields, "Retry-After"), date)
 
 
 def backoff_s(attempt: int, jitter: float, retry_after_s: float | None = None) -> float:

@@ -235,6 +235,9 @@ class PlannedBody:
                 retry_after = retry_after_of(upstream.head)
                 raise UpstreamStatus(upstream.head.status, retry_after=retry_after)
             part = check_continuation(version, upstream.head, self._next_pos, last_pos)
+        except UpstreamProtocol:
+            upstream.reject()
+            raise
         except BaseException:
             upstream.release()
             raise

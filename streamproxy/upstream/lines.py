@@ -174,6 +174,10 @@ class Line(asyncio.Protocol):
         """Tell aiohttp's protocol."""
         self._protocol.resume_writing()
 
+    def abort(self) -> None:
+        """Cut the connection; whoever waits for something on it is told."""
+        self._transport.abort()
+
     def close(self) -> None:
         """Close the connection; nothing is waited for on it any more."""
         self._is_asked, self._response = False, None

@@ -152,6 +152,9 @@ async def _open_once(
             ask, upstream.head, sent=sent, max_skip=limits.max_skip, max_size=limits.max_size
         )
         return await identify(upstream, plan)
+    except UpstreamProtocol:
+        upstream.reject()
+        raise
     except BaseException:
         upstream.release()
         raise

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import ClientError, ClientOSError, ClientPayloadError, ClientResponse
@@ -22,7 +23,7 @@ class Upstream:
     """
 
     def __init__(self, response: ClientResponse | Response, link: Link, chunk_size: int) -> None:
-        self.head = UpstreamHead(response.status, response.headers)
+        self.head = UpstreamHead(response.status, response.headers, time.time())
         self.link = link
         self._response = response
         self._chunk_size = chunk_size
@@ -194,6 +195,19 @@ class Upstream:
         else:
             self._response.release()
 
+    def reject(self) -> None:
+        """Release it as what cannot be the answer to what was asked: cut the connection.
+
+        What comes next on it might be that answer, and would be taken for another one. Whoever
+        asks on it by now sees the cut.
+        """
+        self.release()
+        protocol = self._protocol
+        if protocol is None:  # aiohttp's response gives its connection back when all has come
+            protocol = getattr(self._response, "_protocol", None)
+        if protocol is not None and protocol.transport is not None:
+            protocol.transport.abort()
+
 
 def _look_at_exception(closed: asyncio.Future[None]) -> None:
     """Look at how a connection ended, so that asyncio does not report it as an oversight."""
@@ -207,7 +221,7 @@ class SmallUpstream(Upstream):
     can_detach = False  # it is here before it pays
 
     def __init__(self, response: SmallResponse, link: Link) -> None:
-        self.head = UpstreamHead(response.status, response.headers)
+        self.head = UpstreamHead(response.status, response.headers, time.time())
         self.link = link
         self._small = response
 
@@ -236,6 +250,10 @@ class SmallUpstream(Upstream):
     def release(self) -> None:
         """Close the connection, unless the body was read: then it is kept already."""
         self._small.release()
+
+    def reject(self) -> None:
+        """Cut the connection."""
+        self._small.reject()
 
 
 def open_body(

@@ -106,6 +106,8 @@ class _Line(Protocol):
 
     def close(self) -> None: ...
 
+    def abort(self) -> None: ...
+
 
 class SmallResponse:
     """A response that is read here.
@@ -177,3 +179,8 @@ class SmallResponse:
         """Close the connection, unless all of the body has come: then it is kept already."""
         if self.left:
             self._line.close()
+
+    def reject(self) -> None:
+        """Cut the connection, whoever asks on it by now."""
+        self._line.abort()
+        self.release()

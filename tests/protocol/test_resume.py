@@ -1,5 +1,7 @@
 """How a body that broke off goes on: which version it was, what may be joined, how long to wait."""
 
+from email.utils import parsedate_to_datetime
+
 import pytest
 from wire import head
 
@@ -482,3 +484,12 @@ class TestRetryAfter:
         assert retry_after_of(head(503)) is None
         assert retry_after_of(head(503, "Retry-After: 5")) == 5.0
         assert retry_after_of(head(503, f"Retry-After: {NEXT_SECOND}", SAME_SECOND)) == 1.0
+
+    def test_date_of_a_response_without_one_is_when_it_was_received(self) -> None:
+        answer = head(503, f"Retry-After: {NEXT_SECOND}")
+        assert retry_after_of(answer) is None
+        answer.received_at = parsedate_to_datetime(MODIFIED).timestamp()
+        assert retry_after_of(answer) == 1.0
+        dated = head(503, f"Retry-After: {NEXT_SECOND}", DATE)
+        dated.received_at = answer.received_at
+        assert retry_after_of(dated) == 0.0

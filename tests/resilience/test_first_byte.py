@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import time
+from email.utils import formatdate
 
 import pytest
 from breaks import (
@@ -94,6 +96,14 @@ class TestBeforeTheFirstByte:
         assert asyncio.get_running_loop().time() - started < 1
         assert len(upstream.exchanges) == 1
 
+    async def test_server_without_a_clock_is_passed_on_at_once_too(self, proxy: Proxy) -> None:
+        """It says until when to wait, and not of when that is."""
+        until = formatdate(time.time() + 3600, usegmt=True)
+        async with raw_upstream(refuse(503, Retry_After=until)) as upstream:
+            got = await proxy.stream(upstream.link())
+            assert (got.status, got.headers["Retry-After"]) == (503, until)
+        assert len(upstream.exchanges) == 1
+
     async def test_short_patience_is_had_in_full(self, proxy: Proxy) -> None:
         times = list[float]()
         following = in_turn(refuse(503, Retry_After="1"))
@@ -165,6 +175,44 @@ class TestPooledConnections:
                 assert body == (CONTENT[:5000] if asked is None else CONTENT[100:200])
                 await asyncio.wait_for(strayed.wait(), 1)
         assert len(upstream.exchanges) == upstream.used == 3
+
+    @pytest.mark.parametrize("framing", ["length", "chunks"])
+    @pytest.mark.parametrize(
+        "content_range", ["bytes 0-99/1000", None], ids=["another part", "no part at all"]
+    )
+    async def test_lie_ends_the_connection_on_which_the_true_answer_may_follow(
+        self, proxy: Proxy, content_range: str | None, framing: str
+    ) -> None:
+        films = {b"/film.mp4": CONTENT[:1000], b"/other.mp4": CONTENT[1500:2500]}
+
+        def part(content_range: str | None, body: bytes) -> bytes:
+            fields = TYPE | {"ETag": '"v1"', "Content-Length": str(len(body))}
+            if content_range is not None:
+                fields["Content-Range"] = content_range
+            if framing == "chunks":
+                del fields["Content-Length"]
+                fields["Transfer-Encoding"] = "chunked"
+                body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+            return response("206 Partial Content", fields, body)
+
+        async def answer(exchange: Exchange) -> None:
+            if len(upstream.exchanges) == 2:
+                await exchange.send(part(content_range, CONTENT[:100]))
+                await asyncio.sleep(0.3)  # until somebody else asks
+            content = films[exchange.target]
+            first, last = map(int, re.findall(r"\d+", exchange.field("Range") or ""))
+            await exchange.send(part(f"bytes {first}-{last}/1000", content[first : last + 1]))
+
+        async with raw_upstream(answer, keep_alive=True) as upstream:
+            link, other = upstream.link(), upstream.link("/other.mp4")
+            assert await (await proxy.stream(link, "0-99")).read() == CONTENT[:100]
+            assert await code_of(proxy, link, "100-199") == (502, "upstream_protocol")
+            got = await proxy.stream(other, "100-199")
+            assert await got.read() == CONTENT[1600:1700]
+            await asyncio.sleep(0.4)
+            got = await proxy.stream(other, "200-299")
+            assert await got.read() == CONTENT[1700:1800]
+        assert upstream.used == 2
 
     async def test_resuming_does_not_read_on_where_it_broke_off(
         self, start_proxy: StartProxy

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 from proxies import Proxy, StartProxy, serve
-from upstreams import CONTENT, Honest, raw_upstream
+from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 
 from streamproxy import Settings, create_app
 from streamproxy.middlewares import validate_url
@@ -111,6 +111,27 @@ async def test_lent_session_is_used_and_stays_open() -> None:
             assert await got.read() == CONTENT[:10]
         assert upstream.exchanges[0].field("X-Mine") == "1"
         assert not lent.closed
+
+
+async def test_connection_of_a_lent_session_on_which_the_site_lied_is_used_no_more() -> None:
+    fields = {"Content-Type": "video/mp4", "Content-Range": "bytes 7-9/10", "Content-Length": "3"}
+    lie = response("206 Partial Content", fields, b"lie")
+
+    async def answer(exchange: Exchange) -> None:
+        await (exchange.send(lie) if len(upstream.exchanges) == 2 else Honest()(exchange))
+
+    async with (
+        ClientSession() as lent,
+        AsyncExitStack() as stack,
+        raw_upstream(answer, keep_alive=True) as upstream,
+    ):
+        app = create_app(Settings.parse(allow_network="127.0.0.0/8"), session=lent)
+        proxy = await serve(app, stack)
+        for status in (206, 502, 206, 206):
+            got = await proxy.stream(upstream.link(), "0-9")
+            assert got.status == status
+            await got.read()
+        assert [exchange.number for exchange in upstream.exchanges] == [1, 1, 2, 2]
 
 
 async def test_chain_without_parts_still_streams(start_proxy: StartProxy) -> None:
