@@ -59,8 +59,10 @@ async def stream(request: web.Request) -> web.StreamResponse:
                 policy = resume_policy_of(settings)
                 body = PlannedBody(client, link, resource, policy)
                 running.body = body
-                with closing(body):
-                    if is_slice and body.is_sent and request.method == "GET":
+                is_gathered = is_slice and body.is_sent and request.method == "GET"
+                to_hold = resource.plan.length or 0 if is_gathered else 0
+                with closing(body), streams.holding(to_hold):
+                    if to_hold:
                         # nginx does not notice when a slice ends early: it goes on with the next
                         # one, at the wrong place (seen with 1.22). Up to here it gets an error.
                         await body.gather()

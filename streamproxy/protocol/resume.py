@@ -31,6 +31,10 @@ class VersionChanged(UpstreamProtocol):
     retryable = False
 
 
+class WrongPart(VersionChanged):
+    """What the upstream sends is no answer to what it was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """What tells one version of a representation from another.
@@ -86,6 +90,7 @@ def check_continuation(
     """Return the part that goes on, if it is exactly the missing bytes of the same version.
 
     :param last_pos: where the missing bytes end; None: at the end of the representation.
+    :raises WrongPart: it cannot be what was asked for.
     :raises VersionChanged: it must not be joined.
     """
     if head.status != 206:
@@ -94,11 +99,11 @@ def check_continuation(
         check_framing(head)
         claimed = claimed_range(head)
     except UpstreamProtocol as exc:
-        raise VersionChanged(exc.detail) from exc
+        raise WrongPart(exc.detail) from exc
     if last_pos is None and claimed.complete_length is not None:
         last_pos = claimed.complete_length - 1
     if (claimed.first_pos, claimed.last_pos) != (first_pos, last_pos):
-        raise VersionChanged("The site goes on at another byte than where it broke off.")
+        raise WrongPart("The site goes on at another byte than where it broke off.")
     if version.complete_length not in (None, claimed.complete_length):
         raise VersionChanged("The length of the file has changed meanwhile.")
     now = version_of(head, claimed.complete_length, without_validator=True)

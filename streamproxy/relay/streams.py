@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from typing import cast
 
 from aiohttp import web
 
-from streamproxy.errors import ShuttingDown
+from streamproxy.errors import ShuttingDown, TooManyStreams
 from streamproxy.protocol.ranges import RangeSet
 from streamproxy.relay.lane import Lane
 from streamproxy.relay.memory import give_back
@@ -22,6 +24,10 @@ _INTERVAL = 1.0
 _LOOKS = 5
 # Streams that begin or end from one look to the next: so many leave memory behind.
 _BURST = 100
+# Bytes that all streams together hold which gather what they send, and seconds, as a hint, until
+# one of them has sent it.
+_MAX_HELD = 512 * 2**20
+_RETRY_AFTER = "10"
 
 
 class Running:
@@ -90,6 +96,7 @@ class Streams:
     def __init__(self) -> None:
         self._running: set[Running] = set()
         self._is_looking = False
+        self._held = 0
         self._count = 0  # of those that ran when memory was last given back
         self._is_restless = False
         self.is_draining = False
@@ -133,6 +140,21 @@ class Streams:
     def leave(self, running: Running) -> None:
         """Count a stream no more."""
         self._running.discard(running)
+
+    @contextmanager
+    def holding(self, length: int) -> Iterator[None]:
+        """Count bytes that a stream holds at most, for its time.
+
+        :raises TooManyStreams: others hold too many.
+        """
+        if self._held + length > _MAX_HELD:
+            detail = "Too many slices are held in memory."
+            raise TooManyStreams(detail, fields={"Retry-After": _RETRY_AFTER})
+        self._held += length
+        try:
+            yield
+        finally:
+            self._held -= length
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Remember how far each is, while any run, and give back what a burst of them leaves."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from streamproxy.errors import ProxyError, ReadTimeout, UpstreamProtocol, UpstreamStatus
 from streamproxy.protocol.resume import (
     Version,
+    WrongPart,
     backoff_s,
     check_continuation,
     resume_fields,
@@ -235,7 +236,7 @@ class PlannedBody:
                 retry_after = retry_after_of(upstream.head)
                 raise UpstreamStatus(upstream.head.status, retry_after=retry_after)
             part = check_continuation(version, upstream.head, self._next_pos, last_pos)
-        except UpstreamProtocol:
+        except WrongPart:
             upstream.reject()
             raise
         except BaseException:

@@ -381,7 +381,8 @@ async def test_client_address_and_scheme_go_through(tmp_path: Path) -> None:
             assert await got.read() == site.content
 
         async def is_told() -> bool:
-            return any("from 127.0.0.77: status 206" in each.errors for each in running.instances)
+            told = "from 127.0.0.77 (relay=copy): status 206"
+            return any(told in each.errors for each in running.instances)
 
         assert await eventually(is_told)
 

@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 
 import pytest
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientResponse
 from proxies import Proxy, StartProxy, code_of
 from upstreams import (
     CONTENT,
@@ -81,6 +81,46 @@ async def test_t28_streams_have_a_limit(start_proxy: StartProxy) -> None:
         assert await code_of(proxy, site.link()) == (503, "too_many_streams")
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
+
+
+async def test_t28_slices_without_number_fill_no_memory(proxy: Proxy) -> None:
+    """What is asked for as a slice is held until it is whole, whoever asks."""
+    size = 16 * 2**20
+    fields = MEDIA | {
+        "ETag": '"v1"',
+        "Content-Range": f"bytes 0-{size - 1}/{size}",
+        "Content-Length": str(size),
+    }
+
+    async def begin(exchange: Exchange) -> None:
+        await exchange.send(response("206 Partial Content", fields, b"first"))
+        if exchange.target == b"/held.mp4":
+            await exchange.wait_closed()
+        else:
+            await exchange.send(bytes(size - 5))
+
+    async with raw_upstream(begin) as site:
+        asked = f"0-{size - 1}"
+
+        def ask(name: str) -> asyncio.Task[ClientResponse]:
+            got = proxy.stream(site.link(name), asked, X_Slicing="1")
+            return asyncio.create_task(got)
+
+        waiting = [ask("/held.mp4") for _ in range(32)]
+        await site.has_asked(32)
+        async with asyncio.timeout(10):
+            while (got := await ask("/more.mp4")).status != 503:
+                await got.read()  # some of those are still on their way
+        assert (await got.json(content_type="application/problem+json"))["code"] == (
+            "too_many_streams"
+        )
+        waiting.pop().cancel()
+        async with asyncio.timeout(10):  # and as many as before when one has left
+            while (got := await ask("/more.mp4")).status != 206:  # noqa: ASYNC110  # only asking tells
+                await asyncio.sleep(0.05)
+            assert await got.read() == b"first" + bytes(size - 5)
+        for task in waiting:
+            task.cancel()
 
 
 async def test_t28_link_that_is_too_long_is_refused(proxy: Proxy) -> None:
