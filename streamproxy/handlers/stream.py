@@ -65,7 +65,10 @@ async def stream(request: web.Request) -> web.StreamResponse:
                     if to_hold:
                         # nginx does not notice when a slice ends early: it goes on with the next
                         # one, at the wrong place (seen with 1.22). Up to here it gets an error.
-                        await body.gather()
+                        try:
+                            await body.gather()
+                        finally:
+                            transfer.resumes = body.resumes
                     await relay_response(
                         request,
                         ResponseOutlet(request, response, transfer),

@@ -99,6 +99,8 @@ class CleanConnector(TCPConnector):
         super()._release(key, protocol, should_close=should_close)
         if not protocol.is_connected():
             return
+        # What comes unasked stays unparsed then, and shows: also where it is half a head.
+        protocol._parser = None  # noqa: SLF001  # aiohttp makes another for the next request
         self._idle[protocol] = None
         if len(self._idle) > MAX_IDLE:  # of which some may have ended
             self._idle = {other: None for other in self._idle if other.is_connected()}

@@ -10,6 +10,7 @@ import re
 
 from aiohttp import (
     ClientConnectionResetError,
+    ClientPayloadError,
     ClientRequest,
     ClientResponseError,
     ClientSession,
@@ -46,6 +47,8 @@ _Question = tuple[str, bytes]
 _MAX_ORIGINS = 256
 # What a response has to be for more of the kind to be asked for.
 _LONG = frozenset({200, 206})
+# Real sites send one or two before their answer; a flood of them would hold up everybody.
+_MAX_INTERIM = 16
 # Seconds that an answer waits for the one that is to take it.
 _LEFT_S = 1.0
 # What could end a line of the head, or cannot stand in it.
@@ -242,9 +245,10 @@ class Exchanges:
 
 async def _read_head(connection: Connection) -> Response:
     """Read the head of a response that aiohttp's protocol receives."""
-    while True:
+    for _ in range(_MAX_INTERIM + 1):
         if connection.protocol is None:
             raise ClientConnectionResetError("The connection was closed.")
         message, content = await connection.protocol.read()
         if not 100 <= message.code <= 199 or message.code == 101:
             return Response(message, content, connection)
+    raise ClientPayloadError("The site sends interim responses without end.")

@@ -54,14 +54,15 @@ class TestReading:
             assert await has_streams(proxy, 0)
 
     async def test_client_that_reads_slowly_is_not(self, start_proxy: StartProxy) -> None:
-        proxy = await start_proxy(client_stall_timeout=STALL_S)
+        stall_s = 4 * STALL_S  # a busy machine sleeps longer than it is told to
+        proxy = await start_proxy(client_stall_timeout=stall_s)
         async with (
             raw_upstream(endless) as upstream,
             calling(proxy, "/stream", upstream.link()) as visitor,
         ):
             await visitor.read_head()
             length = len(CONTENT)
-            for _ in range(int(4 * STALL_S / 0.1)):  # several times the timeout
+            for _ in range(int(4 * stall_s / 0.1)):  # several times the timeout
                 assert await visitor.read_body(length) == CONTENT
                 await asyncio.sleep(0.1)
             assert not upstream.closed.is_set()

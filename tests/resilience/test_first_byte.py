@@ -177,6 +177,36 @@ class TestPooledConnections:
         assert len(upstream.exchanges) == upstream.used == 3
 
     @pytest.mark.parametrize("framing", ["length", "chunks"])
+    async def test_half_an_answer_to_nothing_is_dropped_with_its_connection(
+        self, proxy: Proxy, framing: str
+    ) -> None:
+        """What is parsed of it already would be the beginning of the next answer."""
+        fields = TYPE | {"Content-Range": "bytes 0-4/100", "Content-Length": "5"}
+        whole = response("206 Partial Content", fields, b"hello")
+        if framing == "chunks":
+            del fields["Content-Length"]
+            fields["Transfer-Encoding"] = "chunked"
+            whole = response("206 Partial Content", fields, b"5\r\nhello\r\n0\r\n\r\n")
+        came = asyncio.Event()
+
+        async def answer(exchange: Exchange) -> None:
+            if len(upstream.exchanges) > 1:
+                await exchange.send(whole[30:] if exchange.number == 1 else b"", whole)
+                return
+            await exchange.send(whole)
+            await asyncio.sleep(0.1)
+            await exchange.send(whole[:30])
+            came.set()
+
+        async with raw_upstream(answer, keep_alive=True) as upstream:
+            for _ in range(2):
+                got = await proxy.stream(upstream.link(), "0-4")
+                assert (got.status, await got.read()) == (206, b"hello")
+                await asyncio.wait_for(came.wait(), 10)
+                await asyncio.sleep(0.1)
+            assert upstream.used == 2
+
+    @pytest.mark.parametrize("framing", ["length", "chunks"])
     @pytest.mark.parametrize(
         "content_range", ["bytes 0-99/1000", None], ids=["another part", "no part at all"]
     )

@@ -10,6 +10,7 @@ from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 PART = {"Content-Type": "video/mp4", "Content-Length": "10"}
 OK = "200 OK"
 PARTIAL = "206 Partial Content"
+LIE = (502, "upstream_protocol")
 
 
 class TestTimeouts:
@@ -35,16 +36,20 @@ class TestTimeouts:
         async with raw_upstream(answer) as upstream:
             assert await code_of(proxy, upstream.link()) == (504, "read_timeout")
 
-    async def test_interim_responses_without_end_are_504(self, start_proxy: StartProxy) -> None:
-        proxy = await start_proxy(read_timeout=0.3, connect_timeout=0.3)
+    @pytest.mark.parametrize(("number", "code"), [(2, (504, "read_timeout")), (10**9, LIE)])
+    async def test_interim_responses_without_an_answer(
+        self, start_proxy: StartProxy, number: int, code: tuple[int, str]
+    ) -> None:
+        proxy = await start_proxy(read_timeout=0.5, connect_timeout=0.5)
 
         async def answer(exchange: Exchange) -> None:
-            while True:
+            for _ in range(number):
                 await exchange.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.01)
+            await exchange.wait_closed()
 
         async with raw_upstream(answer) as upstream:
-            assert await code_of(proxy, upstream.link()) == (504, "read_timeout")
+            assert await code_of(proxy, upstream.link()) == code
 
     async def test_first_bytes_that_never_come_are_504(self, start_proxy: StartProxy) -> None:
         proxy = await start_proxy(read_timeout=0.3, connect_timeout=0.3)
