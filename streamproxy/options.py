@@ -89,10 +89,14 @@ def parse_bool(text: str) -> bool:
 
 
 def parse_pattern(text: str) -> str:
-    """Return a host name or a pattern such as ``*.example.com`` in its one form."""
+    """Return a host name, an address or a pattern such as ``*.example.com`` in its one form."""
     if not _HOST_PATTERN.fullmatch(pattern := text.lower().removesuffix(".")):
         raise ValueError(text)
-    return pattern
+    try:
+        address = ip_address(pattern)
+    except ValueError:
+        return pattern
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def parse_origin(text: str) -> str:

@@ -93,11 +93,13 @@ def check_target(link: Link, policy: TargetPolicy) -> None:
     permitted = policy._permitted  # noqa: SLF001  # nobody else's
     if (link.host, link.port) in permitted:
         return
-    if matches_host(link.host, policy.deny_host):
+    # An address in its one form, as the patterns have it.
+    host = link.host if link.address is None else str(canonical(link.address))
+    if matches_host(host, policy.deny_host):
         raise BlockedTarget("The owner of this proxy does not permit this host.")
-    if policy.allow_host and not matches_host(link.host, policy.allow_host):
+    if policy.allow_host and not matches_host(host, policy.allow_host):
         raise BlockedTarget("The owner of this proxy permits only certain hosts.")
-    if not all(rule.permits(link.host) for rule in policy.rules):
+    if not all(rule.permits(host) for rule in policy.rules):
         raise BlockedTarget("Your access does not cover this host.")
     if link.port in BAD_PORTS:
         raise BlockedTarget(f"Port {link.port} belongs to another protocol.")

@@ -58,6 +58,24 @@ HOME = {"allow_endpoint": "192.168.1.5:8080,[fd00::5]:8080"}
             "not permit",
             id="an address that is denied",
         ),
+        pytest.param(
+            "http://[::ffff:8.8.8.8]/", {"deny_host": "8.8.8.8"}, "not permit", id="denied, mapped"
+        ),
+        pytest.param(
+            "http://8.8.8.8/", {"deny_host": "::ffff:8.8.8.8"}, "not permit", id="a mapped pattern"
+        ),
+        pytest.param(
+            "http://[2606:4700::1111]/",
+            {"deny_host": "2606:4700:0:0:0:0:0:1111"},
+            "not permit",
+            id="a pattern that is spelt out",
+        ),
+        pytest.param(
+            "http://[2606:4700:0::1111]/",
+            {"allow_host": "2606:4700:0000::1111"},
+            None,
+            id="an address that is allowed, spelt otherwise",
+        ),
         pytest.param("http://127.0.0.1/", {}, "loopback", id="an address that is not public"),
         pytest.param(
             "http://127.0.0.1/", {"allow_host": "127.0.0.1"}, "loopback", id="allow_host opens none"
