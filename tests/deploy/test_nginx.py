@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import signal
 import ssl
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -117,6 +118,7 @@ def configured(folder: Path, ports: list[int], front_port: int) -> str:
         "/etc/nginx/tls/fullchain.pem": f"{folder}/server.pem",
         "/etc/nginx/tls/privkey.pem": f"{folder}/server.pem",
         "/var/cache/nginx/streamproxy": f"{folder}/cache",
+        "/var/log/nginx/streamproxy.log": f"{folder}/errors.log",
         "proxy_cache_valid 206 1m": "proxy_cache_valid 206 3s",
     }
     for old, new in changes.items():
@@ -385,6 +387,23 @@ async def test_client_address_and_scheme_go_through(tmp_path: Path) -> None:
             return any(told in each.errors for each in running.instances)
 
         assert await eventually(is_told)
+
+
+async def test_tokens_and_links_are_in_no_log_when_an_instance_is_gone(tmp_path: Path) -> None:
+    async with front(tmp_path) as running:
+        for instance in running.instances:
+            workers = instance.workers()
+            instance.process.kill()
+            for pid in workers:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await instance.process.wait()
+        async with running.client() as client:
+            for path in ("/?token=s3cret-word", "/stream?url=http%3A%2F%2Fa.example%2Fs3cret-word"):
+                async with client.get(f"https://localhost:{running.port}{path}") as got:
+                    assert got.status == 502
+        logs = [tmp_path / "nginx.log", tmp_path / "errors.log"]
+        assert [path for path in logs if "s3cret-word" in path.read_text()] == []
 
 
 async def test_problems_arrive_as_they_are(tmp_path: Path) -> None:
