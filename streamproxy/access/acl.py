@@ -98,7 +98,7 @@ def read_acl(path: str, *, users: Collection[str] = ()) -> Acl:
     if not path:
         return Acl()
     try:
-        return parse_acl(Path(path).read_text(encoding="utf-8"), users=users)
+        return parse_acl(Path(path).read_text(encoding="utf-8-sig"), users=users)
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else exc
         raise SettingsError(f"acl_file: {path!r}: {reason}") from exc

@@ -124,7 +124,7 @@ def read_users(path: str) -> dict[str, PasswordHash]:
     if not path:
         return {}
     try:
-        users = parse_users(Path(path).read_text(encoding="utf-8"))
+        users = parse_users(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else exc
         raise SettingsError(f"users_file: {path!r}: {reason}") from exc

@@ -115,6 +115,12 @@ def test_mistake_is_one_line_that_names_its_line(text: str, message: str, tmp_pa
     assert "\n" not in told
 
 
+def test_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "acl.toml").write_bytes(b"\xef\xbb\xbf[default]\nmax_streams = 1\n")
+
+    assert read_acl(str(tmp_path / "acl.toml"), users=set()).rights_of(None) != Rights()
+
+
 def test_file_that_is_missing_or_no_text_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     for name in ("none", "binary"):

@@ -107,6 +107,12 @@ def test_users_file_that_is_missing_or_no_text_is_a_mistake(tmp_path: Path) -> N
             read_users(str(tmp_path / name))
 
 
+def test_users_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "users").write_bytes(b"\xef\xbb\xbfanna:" + HASH.encode())
+
+    assert set(read_users(str(tmp_path / "users"))) == {"anna"}
+
+
 def test_users_file_without_users_locks_nobody_out_and_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "users").write_text("# nobody yet\n\n")
 
