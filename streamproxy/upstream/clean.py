@@ -1,5 +1,6 @@
 """Connections on which nothing waits that nobody asked for: what all connectors share."""
 
+import asyncio
 import select
 import ssl
 from typing import Any
@@ -77,6 +78,8 @@ class CleanConnector(TCPConnector):
             protocol = connection.protocol
             if protocol is not None:
                 self._idle.pop(protocol, None)
+                if protocol.transport is not None:
+                    protocol.transport.set_protocol(protocol)
             if protocol not in self._used:
                 self.observer.connected(self._loop.time() - began_at)
             if protocol is not None and _is_clean(connection, protocol):
@@ -99,8 +102,8 @@ class CleanConnector(TCPConnector):
         super()._release(key, protocol, should_close=should_close)
         if not protocol.is_connected():
             return
-        # What comes unasked stays unparsed then, and shows: also where it is half a head.
-        protocol._parser = None  # noqa: SLF001  # aiohttp makes another for the next request
+        if protocol.transport is not None:
+            protocol.transport.set_protocol(_Idle(protocol))
         self._idle[protocol] = None
         if len(self._idle) > MAX_IDLE:  # of which some may have ended
             self._idle = {other: None for other in self._idle if other.is_connected()}
@@ -113,6 +116,29 @@ class CleanConnector(TCPConnector):
         """Close all connections, and the resolver."""
         await super().close(abort_ssl=abort_ssl)
         await self._resolver.close()
+
+
+class _Idle(asyncio.Protocol):
+    """Stands before aiohttp's protocol while a connection waits: whatever comes ends it.
+
+    aiohttp would parse it and keep it, without bound; half a head would not even show, and
+    begin the next answer.
+    """
+
+    def __init__(self, behind: ResponseHandler) -> None:
+        self._behind = behind
+
+    def data_received(self, _data: bytes) -> None:
+        """Close: nobody has asked for anything."""
+        self._behind.close()
+
+    def eof_received(self) -> None:
+        """Tell aiohttp's protocol."""
+        self._behind.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell aiohttp's protocol."""
+        self._behind.connection_lost(exc)
 
 
 def _is_clean(connection: Connection, protocol: ResponseHandler) -> bool:
