@@ -92,6 +92,11 @@ function show({ streams, rate, sessions }) {
 async function poll() {
 	try {
 		const response = await fetch("api/sessions", { cache: "no-store" });
+		// Signed out: the page is the form then. Only after a first answer, or it might reload for ever.
+		if ([401, 403].includes(response.status) && graphs.streams.length > 0) {
+			location.reload();
+			return;
+		}
 		show(await response.json());
 		say("admin.asking");
 	} catch {

@@ -2,6 +2,9 @@
 
 import { routeFor } from "./links.js";
 
+// Longer than the server's own limits.
+const LIMIT_MS = 120_000;
+
 /** Return a verdict, which may have a code of the page's own; null once *signal* is aborted. */
 export async function validate(link, signal, more = "") {
 	const verdict = await ask(routeFor("api/validate", link) + more, signal);
@@ -11,7 +14,8 @@ export async function validate(link, signal, more = "") {
 async function ask(address, signal) {
 	let response;
 	try {
-		response = await fetch(address, { signal, cache: "no-store" });
+		const limit = new Promise((_, fail) => setTimeout(fail, LIMIT_MS));
+		response = await Promise.race([fetch(address, { signal, cache: "no-store" }), limit]);
 	} catch {
 		return failure("proxy_unreachable");
 	}

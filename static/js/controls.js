@@ -111,9 +111,7 @@ function bindModes(video) {
 	on(video, "enterpictureinpicture leavepictureinpicture", ({ type }) => {
 		pip.ariaPressed = type === "enterpictureinpicture";
 	});
-	on(video, "loadedmetadata", () => {
-		full.hidden = !document.fullscreenEnabled && !video.webkitSupportsFullscreen;
-	});
+	on(video, "loadedmetadata", () => (full.hidden = !document.fullscreenEnabled && !video.webkitSupportsFullscreen));
 	on(full, "click", () => {
 		if (document.fullscreenElement) {
 			document.exitFullscreen();

@@ -1,4 +1,4 @@
-// What few people use: each part is loaded when it is used first.
+// What few people use: loaded when it is used first.
 
 import { byId, make, on, say } from "./dom.js";
 import { formatClock } from "./format.js";

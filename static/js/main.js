@@ -30,7 +30,7 @@ const resume = bindResume(player, recent.note);
 
 // What is open. A new one aborts the former: late answers are stale.
 let opening = { abort: new AbortController() };
-// Filled in by another site, it waits for a person's act, whatever that site does to the address meanwhile.
+// Filled in by another site, it waits for a person's act, whatever becomes of the address.
 let awaiting = "waits" in document.body.dataset ? readQuery(location.search) : null;
 
 const isReady = () => document.body.matches(".is-ready");
@@ -42,6 +42,7 @@ function show(view = "") {
 	byId("details").hidden = view !== "ready";
 	byId("cancel").hidden = view !== "checking";
 	byId("start").hidden = true;
+	say("");
 	hideProblem();
 }
 
@@ -58,13 +59,15 @@ function begin(link = "", more = {}) {
 
 function reset() {
 	begin();
-	say("");
 	show();
 }
 
 function submit(pasted) {
 	const link = parseLink(pasted);
 	if (link === "") {
+		if (!isReady()) {
+			hideProblem();
+		}
 		field.ariaInvalid = "true";
 		field.focus();
 		say(t("linkMissing"));
@@ -150,7 +153,6 @@ function offerDownload(anchor) {
 async function fail(verdict) {
 	resume();
 	player.close();
-	say("");
 	show("problem");
 	if (await showProblem(verdict) && opening.takesFocus && document.activeElement !== field) {
 		byId("problem-title").focus();
@@ -189,6 +191,10 @@ function hideProblem() {
 async function explain({ code, position }) {
 	opening.startAt = position;
 	opening.takesFocus = byId("stage").contains(document.activeElement);
+	// What has the focus may be hidden.
+	if (byId("details").contains(document.activeElement)) {
+		player.focus();
+	}
 	const verdict = await check(t(code === "media_stalled" ? "problem.stalled" : "askingAgain"));
 	if (!verdict) {
 		return;

@@ -52,5 +52,6 @@ export function fillPanel(verdict, startAt, file) {
 	download.hidden = copy.hidden = !OUTSIDE_PLAYERS.includes(code);
 	copy.textContent = t("copy");
 	copyDetails.textContent = t("problem.copy");
+	copyDetails.hidden = false;
 	field.hidden = true;
 }

@@ -62,6 +62,6 @@ function takePoster(video) {
 	try {
 		return { poster: canvas.toDataURL("image/jpeg", 0.6).split(",")[1] };
 	} catch {
-		return {}; // After a refusal Chromium takes the picture for a stranger's.
+		return {}; // After a refusal Chromium thinks it a stranger's.
 	}
 }

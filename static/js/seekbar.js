@@ -7,7 +7,7 @@ import { t } from "./strings.js";
 export function bindSeekBar(player) {
 	const { video } = player;
 	const [seek, track, tip] = ["seek", "track", "tip"].map(byId);
-	// Where it is dragged to: on the way there nothing is asked for.
+	// Where it is dragged to: nothing is asked for on the way.
 	let target = null;
 
 	function show() {

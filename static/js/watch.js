@@ -1,4 +1,4 @@
-// What only the browser knows: a video stands still, or a half of it is missing.
+// What only the browser knows: a video stands still, or half of it is missing.
 
 import { on } from "./dom.js";
 
@@ -28,7 +28,7 @@ export function bindWatch({ video }, onStall, onLack) {
 			if (looks === ENOUGH_LOOKS) {
 				compare();
 			}
-		// A site that was slow may be so again, for the start and for the end of the file.
+		// A site that was slow may be so again, for start and end of the file.
 		} else if (now - movedAt > STALL_MS + 2 * opening.checkedMs) {
 			movedAt = now;
 			onStall();

@@ -129,6 +129,39 @@ async def test_page_asks_where_the_server_cannot_tell(
             await expect(page.locator("#streams")).to_have_text("1")
 
 
+async def test_page_becomes_the_form_where_the_owner_is_signed_out(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp_sse", None)
+    async with (
+        guarded(access_token=TOKEN) as gate,
+        opened_context(browser, [], expected="status of (401|404)") as context,
+    ):
+        page = await context.new_page()
+        await page.goto(f"{gate.address}admin?token={TOKEN}")
+        await expect(page.get_by_role("status")).to_contain_text("every two seconds")
+        await context.clear_cookies()
+        await expect(page.get_by_label("Token")).to_be_visible()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_page_that_was_never_answered_is_not_loaded_again_and_again(
+    page: Page, complaints: list[str], monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """As behind a reverse proxy that lets in to the page only."""
+    monkeypatch.setitem(sys.modules, "aiohttp_sse", None)
+    await page.route("**/api/sessions", lambda route: route.fulfill(status=status, body="{}"))
+    async with guarded() as gate:
+        await page.goto(f"{gate.address}admin")
+        for _ in range(3):
+            async with page.expect_response("**/api/sessions"):
+                pass
+        await expect(page.get_by_role("status")).to_contain_text("The proxy does not answer")
+        assert [answer.path for answer in gate.answers()].count("/admin") == 1
+        await page.close()
+    complaints.clear()
+
+
 async def test_no_site_frames_the_page(page: Page) -> None:
     async with guarded() as gate:
         got = await page.goto(f"{gate.address}admin")

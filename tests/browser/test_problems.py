@@ -1,13 +1,18 @@
 """What fails is said: what, why, and what to do."""
 
+import asyncio
 import re
 
 import pytest
 from error_codes import codes
 from playwright.async_api import Browser, Route, expect
 
+from streamproxy import Settings
+
 from .upstream import Upstream, expired, stuck, willing
 from .viewer import Viewer
+
+LONG_MS = 300_000
 
 
 async def test_web_page_is_no_video(viewer: Viewer, upstream: Upstream) -> None:
@@ -93,7 +98,26 @@ async def test_proxy_out_of_reach_is_said(viewer: Viewer, complaints: list[str])
     await viewer.page.context.set_offline(offline=True)
     await viewer.play("https://example.com/film.mp4")
     await expect(viewer.problem).to_contain_text("The proxy does not answer")
+    await expect(viewer.button("Try again")).to_be_visible()
+    # What copies them cannot come any more.
+    await expect(viewer.button("Copy details")).to_be_hidden()
     complaints.clear()
+
+
+async def test_proxy_that_hangs_is_not_waited_for_for_ever(viewer: Viewer) -> None:
+    settings = Settings()
+    limits_s = settings.connect_timeout + settings.read_timeout
+    asked: asyncio.Queue[Route] = asyncio.Queue()
+    await viewer.page.clock.install()
+    await viewer.page.route("**/api/validate?*", asked.put)  # never answered
+    await viewer.visit()
+    await viewer.play("https://example.com/film.mp4")
+    await asked.get()
+    # Longer than the server itself takes to say why.
+    await viewer.page.clock.fast_forward(int(2_000 * limits_s))
+    await expect(viewer.page.locator("#status")).to_contain_text("Still checking")
+    await viewer.page.clock.fast_forward(LONG_MS)
+    await expect(viewer.problem).to_contain_text("The proxy does not answer")
 
 
 async def test_file_that_browsers_cannot_play_can_be_downloaded(
@@ -154,6 +178,18 @@ async def test_empty_field_asks_for_a_link(viewer: Viewer, pasted: str) -> None:
     await expect(viewer.page.get_by_text("Paste the link of a video first.")).to_be_visible()
     await expect(viewer.field).to_be_focused()
     await expect(viewer.field).to_have_attribute("aria-invalid", "true")
+
+
+async def test_problem_of_another_link_does_not_stay_beside_an_empty_field(
+    viewer: Viewer, upstream: Upstream
+) -> None:
+    await viewer.visit()
+    await viewer.play(upstream.link("/page.html"))
+    await expect(viewer.problem).to_be_visible()
+    await viewer.play("")
+    await expect(viewer.page.get_by_text("Paste the link of a video first.")).to_be_visible()
+    await expect(viewer.problem).to_be_hidden()
+    await expect(viewer.field).to_be_focused()
 
 
 async def test_details_are_copied_without_the_secrets_of_the_link(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from aiohttp import ClientConnectionResetError, web
-from playwright.async_api import Request, expect
+from playwright.async_api import Request, Route, expect
 
 from .conftest import served
 from .viewer import Viewer
@@ -16,6 +16,7 @@ from .viewer import Viewer
 # Bytes: four seconds of the clip.
 ENOUGH = 1_500_000
 STALL_MS = 9_000
+SLOW_CHECK_MS = 5_000
 NOTE_WHAT_IS_SAID = """() => {
     const status = document.getElementById("status");
     window.said = [];
@@ -25,11 +26,14 @@ NOTE_WHAT_IS_SAID = """() => {
 
 
 class Sleepy:
-    """A site that falls asleep in the middle of a film, for the next *naps* requests."""
+    """A site that falls asleep in the middle of a film, for the next *naps* requests.
+
+    Once ``woken`` is set it sends the rest.
+    """
 
     def __init__(self, clip: bytes) -> None:
         self._clip = clip
-        self._closing = asyncio.Event()
+        self.woken = asyncio.Event()
         self.naps = 0
         self.refuses = False
 
@@ -51,15 +55,16 @@ class Sleepy:
         await response.prepare(request)
         with suppress(ClientConnectionResetError):
             if self.naps and last_pos > ENOUGH:
-                await response.write(part[: max(ENOUGH - first_pos, 0)])
+                sent = max(ENOUGH - first_pos, 0)
+                await response.write(part[:sent])
                 self.naps -= 1
-                await self._closing.wait()
-                return response
+                await self.woken.wait()
+                part = part[sent:]
             await response.write(part)
         return response
 
     async def _on_shutdown(self, _app: web.Application) -> None:
-        self._closing.set()
+        self.woken.set()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -149,4 +154,49 @@ async def test_pause_is_no_stall(viewer: Viewer, sleepy: Sleepy, checks: list[st
             await viewer.page.clock.fast_forward(STALL_MS)
         assert len(checks) == 1
         await expect(viewer.problem).to_be_hidden()
+        await viewer.page.goto("about:blank")
+
+
+async def test_film_that_goes_on_during_the_question_is_not_said_to_be_checked(
+    viewer: Viewer, sleepy: Sleepy
+) -> None:
+    asked: asyncio.Queue[Route] = asyncio.Queue()
+    status = viewer.page.locator("#status")
+    sleepy.naps = 1
+    async with served(sleepy.app()) as origin:
+        stopped = await play_until_it_stalls(viewer, origin)
+        await viewer.page.route("**/api/validate?*", asked.put)
+        await viewer.page.clock.fast_forward(STALL_MS)
+        question = await asked.get()
+        sleepy.woken.set()
+        await viewer.sees_it_play(beyond=stopped)
+        await viewer.page.clock.fast_forward(SLOW_CHECK_MS)
+        await expect(status).to_have_text("Still checking: the site takes its time…")
+        await question.continue_()
+        await expect(viewer.title).to_be_visible()
+        await expect(status).to_be_empty()
+        await viewer.page.goto("about:blank")
+
+
+async def test_focus_goes_to_the_player_and_from_there_to_the_problem(
+    viewer: Viewer, sleepy: Sleepy
+) -> None:
+    asked: asyncio.Queue[Route] = asyncio.Queue()
+    sleepy.naps = 1_000
+    async with served(sleepy.app()) as origin:
+        stopped = await play_until_it_stalls(viewer, origin)
+        await expect(viewer.title).to_be_focused()
+        await viewer.page.route("**/api/validate?*", asked.put)
+        await viewer.page.clock.fast_forward(STALL_MS)
+        question = await asked.get()
+        await expect(viewer.title).to_be_hidden()
+        await expect(viewer.video).to_be_focused()
+        await question.continue_()
+        await expect(viewer.title).to_be_visible()
+        await viewer.until(f"video.currentTime > {stopped} - 1 && video.readyState < 3")
+        await expect(viewer.video).to_be_focused()
+        await viewer.page.clock.run_for(2_000)
+        await viewer.page.clock.fast_forward(STALL_MS)
+        await (await asked.get()).continue_()
+        await expect(viewer.problem.get_by_role("heading")).to_be_focused()
         await viewer.page.goto("about:blank")
