@@ -68,13 +68,19 @@ class SharedFile(logging.Handler):
             if os.fstat(self._file).st_size + len(data) > self._max_size:
                 with suppress(OSError):  # in a folder that cannot be written to it grows on
                     self._rotate()
-            if not self._is_current():
-                os.close(self._file)
-                self._file = self._open()
+            self._follow()
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError:
             self.handleError(record)
+
+    def _follow(self) -> None:
+        """Go on in the file that the path leads to now; where none can be, in the old one."""
+        with suppress(OSError):
+            if not self._is_current():
+                # First the new one: a number that was let go of is a client's connection next.
+                old, self._file = self._file, self._open()
+                os.close(old)
 
     def _is_current(self) -> bool:
         """Tell whether the path still leads to the open file."""
@@ -87,7 +93,9 @@ class SharedFile(logging.Handler):
         """Move the files by one number, unless another process has just done it."""
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
-            if self._is_current() and os.fstat(self._file).st_size:
+            # A link, such as /dev/stdout, is somebody else's to move.
+            is_ours = self._is_current() and not self._path.is_symlink()
+            if is_ours and os.fstat(self._file).st_size:
                 names = [Path(f"{self._path}.{number}") for number in range(1, self._kept + 1)]
                 for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
                     with suppress(FileNotFoundError):
@@ -98,9 +106,9 @@ class SharedFile(logging.Handler):
 
     def close(self) -> None:
         """Close the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        old, self._file = self._file, -1
+        if old >= 0:
+            os.close(old)
         super().close()
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from streamproxy.log_formats import FORMATTERS, LOGGED_ID, hide_requests
@@ -105,7 +106,8 @@ class GatheringHandler(logging.Handler):
                 return
             text = logging.makeLogRecord({"msg": "\n".join(lines)})
             for output in self._outputs:
-                output.handle(text)
+                with suppress(Exception):  # one that is broken must not silence the others
+                    output.handle(text)
 
 
 def collect_little() -> None:
@@ -125,7 +127,8 @@ def configure_logging(settings: Settings, *, in_thread: bool = True) -> None:
     :param in_thread: whether a thread writes. A process that will fork must have none.
     :raises SettingsError: the file cannot be written.
     """
-    outputs: list[logging.Handler] = [SharedStream(sys.stderr)]
+    # None: whoever started the program has closed it.
+    outputs: list[logging.Handler] = [] if sys.stderr is None else [SharedStream(sys.stderr)]
     if settings.log_file != "-":
         outputs.append(open_file(settings.log_file))
     handlers: Sequence[logging.Handler] = [GatheringHandler(outputs)] if in_thread else outputs

@@ -3,6 +3,8 @@
 import logging
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +52,19 @@ def test_processes_that_share_a_file_tear_and_lose_no_line(tmp_path: Path, size:
     assert (len(contents(path)) > 5) == (size < 2**30)
 
 
+def test_link_to_a_full_file_is_not_moved(tmp_path: Path) -> None:
+    """As /dev/stdout is one, which would be gone for the whole machine."""
+    path, link = tmp_path / "log", tmp_path / "stdout"
+    link.symlink_to(path)
+    output = SharedFile(link, max_size=10, kept=2)
+    for number in range(4):
+        output.handle(text(f"line {number}"))
+    output.close()
+    assert link.is_symlink()
+    assert path.read_text() == "".join(f"line {number}\n" for number in range(4))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_full_file_is_moved_and_the_oldest_one_goes(tmp_path: Path) -> None:
     path = tmp_path / "log"
     output = SharedFile(path, max_size=10, kept=2)
@@ -76,6 +91,26 @@ def test_file_that_logrotate_took_away_is_opened_anew(tmp_path: Path, is_removed
         path.unlink()
     else:
         path.rename(tmp_path / "taken")
+    output.handle(text("after"))
+    output.close()
+    assert path.read_text() == "after\n"
+
+
+def test_log_whose_folder_goes_away_closes_nobodys_connection(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "log"
+    path.parent.mkdir()
+    output = SharedFile(path)
+    output.handle(text("before"))
+    with path.open() as old:
+        shutil.rmtree(path.parent)
+        output.handle(text("meanwhile"))
+        ours, theirs = socket.socketpair()  # a client's: it gets the lowest free numbers
+        with ours, theirs:
+            output.handle(text("still"))
+            ours.sendall(b"film")
+            assert theirs.recv(4) == b"film"
+        assert old.read() == "before\nmeanwhile\nstill\n"
+    path.parent.mkdir()
     output.handle(text("after"))
     output.close()
     assert path.read_text() == "after\n"

@@ -97,6 +97,22 @@ def test_what_waits_for_a_disk_is_bounded_and_none_is_lost() -> None:
     assert len(output.lines) == count
 
 
+def test_output_that_is_broken_does_not_silence_the_other() -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ValueError(record)
+
+    output = Output(opened())
+    handler = GatheringHandler([Broken(), output])
+    handler.setFormatter(TextFormatter())
+
+    for number in range(2):
+        handler.handle(record(number))
+        handler.flush()
+
+    assert len(output.texts) == 2
+
+
 def test_record_that_cannot_be_formatted_does_not_end_the_log() -> None:
     class Picky(TextFormatter):
         def format(self, record: logging.LogRecord) -> str:

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import logging
+import os
+import sys
+from asyncio.subprocess import PIPE
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from aiohttp.http_exceptions import BadStatusLine
 from program import outcome, running
 
+import streamproxy
 from streamproxy.log_formats import JsonFormatter, TextFormatter, clean_line, hide_requests
 
 SECRET = "s3cret-t0ken"
@@ -266,6 +270,31 @@ async def test_forged_lines_cannot_be_sent(tmp_path: Path, log_format: str) -> N
         assert "--- Logging error ---" not in line
         if log_format == "json":
             assert set(json.loads(line)) >= {"time", "logger", "level", "message"}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_closed_standard_error_does_not_silence_the_file(
+    tmp_path: Path, workers: str
+) -> None:
+    command = (sys.executable, "-m", "streamproxy", "--port", "0", "--workers", workers)
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *command),
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(streamproxy.__file__).parents[1])},
+        stdout=PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), 20)
+        port = int(line.decode().rpartition(":")[2].strip("/\n"))
+        await send(port, b"GET /no/such HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 20) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert "GET /no/such" in (tmp_path / "stream.log").read_text()
 
 
 def test_common_line_is_passed_on_as_the_very_same_object() -> None:
