@@ -21,7 +21,7 @@ from streamproxy.arguments import Parser, add_settings
 from streamproxy.commands import COMMANDS
 from streamproxy.demo import Demo
 from streamproxy.errors import SettingsError
-from streamproxy.family import gathered
+from streamproxy.family import found_family, gathered
 from streamproxy.logs import collect_little, configure_logging
 from streamproxy.notify import Notifier, inherited_sockets
 from streamproxy.process import prepare_process
@@ -111,6 +111,7 @@ def _work(
 ) -> int:
     """Serve as one of several processes; return the exit status."""
     configure_logging(settings)
+    found_family(os.getppid())  # again: what tidies up /tmp may have taken the folder
     try:
         app = make_app()
     except SettingsError as exc:  # a file has changed since the parent looked

@@ -23,10 +23,8 @@ from streamproxy.settings import Settings
 logger = logging.getLogger(__name__)
 
 _INTERVAL = 1.0  # seconds between two signs of life of a worker
-# Seconds without one: a loop that is blocked for so long serves nobody any more.
-_STUCK_AFTER = 30.0
-# A worker that ends younger than this is replaced later each time, in seconds.
-_YOUNG = 5.0
+_STUCK_AFTER = 30.0  # seconds without one: a loop blocked for so long serves nobody any more
+_YOUNG = 5.0  # seconds: a worker that ends younger is replaced later each time
 _MAX_WAIT = 30.0
 _STOPPERS = frozenset({signal.SIGINT, signal.SIGTERM})
 
@@ -83,6 +81,7 @@ class Supervisor:
     :param work: what a worker does: it is told whom to notify, and returns an exit status.
     :param on_ready: called once, when all workers accept connections.
     :param grace_s: seconds that streams get at the end.
+    :param stuck_after_s: seconds without a sign of life, after which a worker is killed.
     """
 
     def __init__(
@@ -93,20 +92,20 @@ class Supervisor:
         *,
         on_ready: Callable[[], None],
         grace_s: float,
+        stuck_after_s: float = _STUCK_AFTER,
     ) -> None:
         self._number = number
         self._work = work
         self._notifier = notifier
         self._on_ready = on_ready
         self._grace_s = grace_s
+        self._stuck_after_s = stuck_after_s
         self._workers: dict[int, _Worker] = {}
-        self._generation = 0
-        self._failures = 0
-        self._start_at = 0.0
-        self._told_at = 0.0
+        self._generation = self._failures = self._exit_status = 0
+        self._start_at = self._told_at = 0.0
+        self._looked_at = time.monotonic()
         self._was_ready = False
         self._kill_at: float | None = None  # set when it is to stop
-        self._exit_status = 0
         self._selector = selectors.DefaultSelector()
         self._signals, self._wakeup = socket.socketpair()
 
@@ -135,23 +134,40 @@ class Supervisor:
 
     def _start_missing(self) -> int | None:
         """Fork the workers that there are too few of; return a status in the worker alone."""
-        is_early = time.monotonic() < self._start_at
-        if self._kill_at is not None or is_early:
+        if self._kill_at is not None or time.monotonic() < self._start_at:
             return None
         running = sum(worker.generation == self._generation for worker in self._workers.values())
         for _ in range(self._number - running):
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            # A signal to the worker must not meet the parent's handlers, which do nothing.
-            signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPERS)
+            try:
+                connection = self._fork()
+            except OSError as exc:  # out of descriptors or processes, which may pass
+                logger.error("No worker can start: %s", exc.strerror)  # noqa: TRY400  # all of it
+                self._start_at = time.monotonic() + _INTERVAL
+                break
+            if connection is not None:
+                return self._become_worker(connection)
+        return None
+
+    def _fork(self) -> socket.socket | None:
+        """Start a worker; return its connection to the parent in the worker alone."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # A signal to the worker must not meet the parent's handlers, which do nothing.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPERS)
+        try:
             pid = os.fork()
-            if pid == 0:
-                ours.close()
-                return self._become_worker(theirs)
+        except OSError:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPERS)
+            ours.close()
             theirs.close()
-            ours.setblocking(False)
-            worker = self._workers[pid] = _Worker(pid, ours, self._generation)
-            self._selector.register(ours, selectors.EVENT_READ, worker)
+            raise
+        if pid == 0:
+            ours.close()
+            return theirs
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPERS)
+        theirs.close()
+        ours.setblocking(False)
+        worker = self._workers[pid] = _Worker(pid, ours, self._generation)
+        self._selector.register(ours, selectors.EVENT_READ, worker)
         return None
 
     def _become_worker(self, connection: socket.socket) -> int:
@@ -170,9 +186,8 @@ class Supervisor:
 
     def _forget_signals(self) -> None:
         signal.set_wakeup_fd(-1)
-        self._selector.close()
-        self._signals.close()
-        self._wakeup.close()
+        for used in (self._selector, self._signals, self._wakeup):
+            used.close()
 
     def _read_signals(self) -> None:
         with suppress(BlockingIOError):
@@ -207,8 +222,7 @@ class Supervisor:
             worker.connection.close()
             return
         worker.seen_at = time.monotonic()
-        if READY in states:
-            worker.is_ready = True
+        worker.is_ready |= READY in states
         worker.status = next((s[7:] for s in states if s.startswith("STATUS=")), worker.status)
 
     def _reap(self) -> None:
@@ -228,37 +242,37 @@ class Supervisor:
         """Decide what a worker's end, which nobody asked for, means for the others."""
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         logger.error("Worker %d ended %s", worker.pid, how)
-        if not worker.is_ready and self._has_older(worker):
+        oldest = min(w.generation for w in (worker, *self._workers.values()) if not w.is_leaving)
+        if worker.generation < self._generation:
+            return  # those of a later reload decide
+        if not worker.is_ready and oldest < self._generation:
             logger.error("Reloading failed: the old workers stay")
+            self._generation = oldest
             for other in self._workers.values():
-                if other.generation == worker.generation:
+                if other.generation > oldest:
                     _dismiss(other)
                     other.generation = -1
-                elif not other.is_leaving:
-                    other.generation = self._generation
         elif not worker.is_ready and not self._was_ready:
             self._exit_status = 1
             self._stop()
-        elif time.monotonic() - worker.started_at < _YOUNG:
+        elif time.monotonic() - worker.started_at >= _YOUNG:
+            self._failures = 0
+        elif worker.started_at >= self._start_at:  # else others of its time were counted
             wait = min(0.5 * 2**self._failures, _MAX_WAIT)
             self._failures += 1
             self._start_at = time.monotonic() + wait
             logger.warning("The next worker starts in %.1f s", wait)
-        else:
-            self._failures = 0
-
-    def _has_older(self, worker: _Worker) -> bool:
-        return any(
-            0 <= other.generation < worker.generation and not other.is_leaving
-            for other in self._workers.values()
-        )
 
     def _end_stuck(self) -> None:
         """Kill the workers that give no sign of life, and all that outlive the grace."""
         now = time.monotonic()
+        # What stops the parent, such as docker pause, stops all: nobody could speak meanwhile.
+        pause = max(0.0, now - self._looked_at - _INTERVAL)
+        self._looked_at = now
         is_over = self._kill_at is not None and now > self._kill_at
         for worker in self._workers.values():
-            if is_over or now - worker.seen_at > _STUCK_AFTER:
+            worker.seen_at = min(now, worker.seen_at + pause)
+            if is_over or now - worker.seen_at > self._stuck_after_s:
                 logger.error("Worker %d hangs and is killed", worker.pid)
                 worker.seen_at = now
                 with suppress(ProcessLookupError):
@@ -282,6 +296,5 @@ class Supervisor:
         if time.monotonic() - self._told_at < self._notifier.interval_s:
             return
         self._told_at = time.monotonic()
-        told = (worker.status.partition(" ")[0] for worker in self._workers.values())
-        streams = sum(int(number) for number in told if number)
+        streams = sum(int(w.status.split()[0]) for w in self._workers.values() if w.status)
         self._notifier.tell(ALIVE, f"STATUS={len(self._workers)} workers, {streams} streams")

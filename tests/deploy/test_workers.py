@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -14,6 +15,8 @@ from halves import HALF, Halves, begin
 from proxies import code_of
 from servers import NotStarted, Server, clean_environment, eventually, other_address, supervised
 from upstreams import CONTENT, Honest, raw_upstream
+
+from streamproxy.family import family_folder
 
 LONG_GRACE = ("--shutdown-grace", "20")
 
@@ -172,6 +175,22 @@ class TestReload:
             assert sorted(server.workers()) == sorted(old)
             server.process.terminate()
             assert "default.max_streams: -1" in await server.end()
+
+
+async def test_folder_that_was_tidied_away_is_made_anew(tmp_path: Path) -> None:
+    async with supervised("--workers", "2", folder=tmp_path) as server:
+        old = server.workers()
+        folder = family_folder(server.process.pid)
+        assert folder is not None
+        shutil.rmtree(folder)
+        server.process.send_signal(signal.SIGHUP)
+        assert await server.has_workers(2, without=old)
+        async with server.proxy.client.get(server.proxy.url("/api/sessions")) as got:
+            assert (await got.json())["processes"] == 2
+        async with server.proxy.client.get(server.proxy.url("/metrics")) as got:
+            assert got.status == 200
+        server.process.terminate()
+        await server.end()
 
 
 async def test_log_of_all_is_whole_lines_in_one_file(tmp_path: Path) -> None:
