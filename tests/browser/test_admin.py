@@ -44,7 +44,7 @@ async def playing(address: str, link: str) -> AsyncIterator[ClientResponse]:
 
 
 async def test_streams_are_shown_while_they_run(page: Page, film: RawUpstream) -> None:
-    async with guarded() as gate:
+    async with guarded(readers=page.context) as gate:
         await page.goto(f"{gate.address}admin")
         await expect(page.get_by_role("status")).to_have_text("Live.")
         await expect(page.get_by_text("Nothing is streamed.")).to_be_visible()
@@ -62,7 +62,7 @@ async def test_streams_are_shown_while_they_run(page: Page, film: RawUpstream) -
 
 
 async def test_stream_is_ended_by_its_button(page: Page, film: RawUpstream) -> None:
-    async with guarded() as gate:
+    async with guarded(readers=page.context) as gate:
         await page.goto(f"{gate.address}admin")
         async with playing(gate.address, film.link()) as got:
             name = "End the stream of 127.0.0.1 from 127.0.0.1"
@@ -81,6 +81,7 @@ async def test_page_works_under_a_prefix(page: Page, film: RawUpstream) -> None:
             await page.get_by_role("button", name="End the stream").click()
             with pytest.raises(ClientError):
                 await got.read()
+        await page.close()  # which would ask the server when that has gone
 
 
 async def test_page_speaks_the_language_of_its_reader(browser: Browser, film: RawUpstream) -> None:
@@ -122,7 +123,7 @@ async def test_page_asks_where_the_server_cannot_tell(
     page: Page, film: RawUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "aiohttp_sse", None)  # as if it was not installed
-    async with guarded() as gate:
+    async with guarded(readers=page.context) as gate:
         await page.goto(f"{gate.address}admin")
         await expect(page.get_by_role("status")).to_contain_text("every two seconds")
         async with playing(gate.address, film.link()):
@@ -163,7 +164,7 @@ async def test_page_that_was_never_answered_is_not_loaded_again_and_again(
 
 
 async def test_no_site_frames_the_page(page: Page) -> None:
-    async with guarded() as gate:
+    async with guarded(readers=page.context) as gate:
         got = await page.goto(f"{gate.address}admin")
         assert got is not None
         policy = got.headers["content-security-policy"]
