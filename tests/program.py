@@ -1,37 +1,40 @@
 """`python -m streamproxy` as a process of its own."""
 
 import asyncio
-import os
 import re
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-import streamproxy
+from subprocesses import clean_environment, finish, process
+
+START_TIMEOUT_S = 20
 
 
-async def run(*arguments: str, cwd: Path, **environment: str) -> Process:
+def begun(*arguments: str, cwd: Path, **environment: str) -> AbstractAsyncContextManager[Process]:
     """Start the program in *cwd*, with nothing of its settings in the environment."""
-    clean = {name: value for name, value in os.environ.items() if "STREAMPROXY" not in name}
-    clean["PYTHONPATH"] = str(Path(streamproxy.__file__).parents[1])  # also uninstalled
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-W", "error", "-m", "streamproxy"),
-        *arguments,
+    return process(
+        *(sys.executable, "-W", "error", "-m", "streamproxy", *arguments),
         cwd=cwd,
-        env=clean | environment,
+        env=clean_environment(**environment),
         stdout=PIPE,
         stderr=PIPE,
     )
 
 
-async def outcome(process: Process) -> tuple[int, str, str]:
+async def outcome(started: Process) -> tuple[int, str, str]:
     """Wait for the end; return exit status, standard output and standard error."""
-    out, err = await asyncio.wait_for(process.communicate(), 20)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    out, err = await finish(started)
+    assert started.returncode is not None
+    return started.returncode, out, err
+
+
+async def run(*arguments: str, cwd: Path, **environment: str) -> tuple[int, str, str]:
+    """Run the program to its end."""
+    async with begun(*arguments, cwd=cwd, **environment) as started:
+        return await outcome(started)
 
 
 @asynccontextmanager
@@ -39,14 +42,9 @@ async def running(
     *arguments: str, cwd: Path, **environment: str
 ) -> AsyncIterator[tuple[Process, str]]:
     """Run the server on a free port; yield it with the address that it prints."""
-    process = await run("--port", "0", *arguments, cwd=cwd, **environment)
-    try:
-        assert process.stdout is not None
-        line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
-        address = re.search(r"http://\S+/", line)
-        assert address is not None, (line, await process.communicate())
-        yield process, address[0]
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
+    async with begun("--port", "0", *arguments, cwd=cwd, **environment) as started:
+        assert started.stdout is not None
+        line = await asyncio.wait_for(started.stdout.readline(), START_TIMEOUT_S)
+        address = re.search(r"http://\S+/", line.decode())
+        assert address is not None, (line, await finish(started))
+        yield started, address[0]

@@ -4,12 +4,13 @@ import asyncio
 import os
 import shutil
 import socket
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import cycle
 
 import pytest
+from subprocesses import finish, process
 
 # Below those that the system gives to whoever wants any: nobody else takes one of these in the
 # time between. Each process of pytest-xdist (gw0, gw1, ...) has a thousand.
@@ -32,7 +33,7 @@ class RedisServer:
         self.port = free_port()
         self._options = options
         self._password = password
-        self._process: Process | None = None
+        self._stack = AsyncExitStack()
 
     @property
     def url(self) -> str:
@@ -48,31 +49,23 @@ class RedisServer:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._options]
         if self._password:
             options += ["--requirepass", self._password]
-        self._process = await asyncio.create_subprocess_exec(program, *options, stdout=PIPE)
-        assert self._process.stdout is not None
+        running = await self._stack.enter_async_context(process(program, *options, stdout=PIPE))
+        assert running.stdout is not None
         async with asyncio.timeout(20):
-            while b"Ready to accept connections" not in (line := await self._read_line()):
+            while b"Ready to accept connections" not in (line := await running.stdout.readline()):
                 assert line, "redis-server has ended"
-
-    async def _read_line(self) -> bytes:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        return await self._process.stdout.readline()
 
     async def stop(self) -> None:
         """Stop it, at once."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await self._process.communicate()
+        await self._stack.aclose()
 
     async def ask(self, *command: str) -> list[str]:
         """Return the lines that redis-cli prints for a command."""
         login = ["--no-auth-warning", "-a", self._password] if self._password else []
-        process = await asyncio.create_subprocess_exec(
-            "redis-cli", "-p", str(self.port), *login, *command, stdout=PIPE
-        )
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
-        return out.decode().splitlines()
+        arguments = ("-p", str(self.port), *login, *command)
+        async with process("redis-cli", *arguments, stdout=PIPE) as running:
+            out, _ = await finish(running)
+        return out.splitlines()
 
 
 @asynccontextmanager

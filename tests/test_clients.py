@@ -12,6 +12,7 @@ import av
 import pytest
 from aiohttp import web
 from proxies import Proxy
+from subprocesses import process
 
 SAMPLE = Path(__file__).parents[1] / "static" / "sample.mp4"
 SECONDS = 60
@@ -24,9 +25,9 @@ async def run(program: str, *arguments: str) -> str:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{program} is missing")
         pytest.skip(f"{program} is not installed")
-    process = await asyncio.create_subprocess_exec(path, *arguments, stdout=PIPE, stderr=STDOUT)
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, out.decode()
+    async with process(path, *arguments, stdout=PIPE, stderr=STDOUT) as running:
+        out, _ = await asyncio.wait_for(running.communicate(), 60)
+    assert running.returncode == 0, out.decode()
     return out.decode()
 
 

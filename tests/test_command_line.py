@@ -188,7 +188,7 @@ async def test_json_says_by_name_what_became_of_a_request(tmp_path: Path) -> Non
 async def test_bad_value_is_one_line_and_status_2(
     tmp_path: Path, arguments: list[str], environment: dict[str, str], message: str
 ) -> None:
-    status, out, err = await outcome(await run(*arguments, cwd=tmp_path, **environment))
+    status, out, err = await run(*arguments, cwd=tmp_path, **environment)
     assert (status, out) == (2, "")
     assert err.startswith(f"streamproxy: {message}")
     assert err.count("\n") == 1
@@ -197,7 +197,7 @@ async def test_bad_value_is_one_line_and_status_2(
 async def test_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        status, _, err = await outcome(await run("--port", port, "--log-file", "-", cwd=tmp_path))
+        status, _, err = await run("--port", port, "--log-file", "-", cwd=tmp_path)
     assert (status, err.count("\n")) == (1, 1)
     assert err.startswith(f"streamproxy: cannot listen on 127.0.0.1:{port}: ")
 
@@ -216,7 +216,7 @@ async def test_command_line_wins_over_the_environment(tmp_path: Path) -> None:
 
 
 async def test_help_names_every_setting(tmp_path: Path) -> None:
-    status, out, _ = await outcome(await run("--help", cwd=tmp_path))
+    status, out, _ = await run("--help", cwd=tmp_path)
     assert status == 0
     for setting in fields(Settings):
         assert f"--{setting.name.replace('_', '-')} " in out
@@ -224,7 +224,7 @@ async def test_help_names_every_setting(tmp_path: Path) -> None:
 
 
 async def test_version(tmp_path: Path) -> None:
-    assert await outcome(await run("--version", cwd=tmp_path)) == (
+    assert await run("--version", cwd=tmp_path) == (
         0,
         f"streamproxy {__version__}\n",
         "",

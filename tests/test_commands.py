@@ -5,23 +5,17 @@ import pty
 import subprocess
 import sys
 import time
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from subprocesses import clean_environment
 
-import streamproxy
 from streamproxy.access.passwords import parse_users
 from streamproxy.access.signing import LinkSigner
 from streamproxy.errors import InvalidSignature
 
 KEY = "0123456789abcdef"
 LINK = "https://media.example/film.mp4?token=a+b%20c"
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if "STREAMPROXY" not in name}
-    return kept | {"PYTHONPATH": str(Path(streamproxy.__file__).parents[1])} | more
 
 
 def run(*arguments: str, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from program import outcome, run
+from program import run
 from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 
 from streamproxy import Settings
@@ -25,8 +25,7 @@ class TestCheck:
     ) -> None:
         async with raw_upstream(Honest()) as upstream:
             link = upstream.link("/film.mp4")
-            done = await outcome(await run("check", f"{link}?token=s", *HERE, cwd=tmp_path))
-        status, out, err = done
+            status, out, err = await run("check", f"{link}?token=s", *HERE, cwd=tmp_path)
         assert (status, err) == (0, "")
         assert out.startswith(f"{link} plays.\n")
         facts = facts_in(out)
@@ -49,8 +48,7 @@ class TestCheck:
             await exchange.send(response(head, {"Content-Type": "text/html"}, b"<html>"))
 
         async with raw_upstream(answer) as upstream:
-            process = await run("check", upstream.link(), *HERE, cwd=tmp_path)
-            status, out, err = await outcome(process)
+            status, out, err = await run("check", upstream.link(), *HERE, cwd=tmp_path)
         assert (status, err) == (1, "")
         facts = facts_in(out)
         assert facts["code"] == code
@@ -66,8 +64,7 @@ class TestCheck:
                 ((), {}, "blocked_target"),
                 (("--deny-host", "127.0.0.1"), environment, "blocked_target"),
             ):
-                process = await run("check", link, *arguments, cwd=tmp_path, **given)
-                status, out, _ = await outcome(process)
+                status, out, _ = await run("check", link, *arguments, cwd=tmp_path, **given)
                 assert (status, facts_in(out)["code"]) == (1, code)
 
     async def test_what_a_site_says_moves_no_cursor(self, tmp_path: Path) -> None:
@@ -76,8 +73,7 @@ class TestCheck:
             await exchange.send(response("200 OK", FILM | name, bytes(1000)))
 
         async with raw_upstream(answer) as upstream:
-            process = await run("check", upstream.link(), *HERE, cwd=tmp_path)
-            status, out, _ = await outcome(process)
+            status, out, _ = await run("check", upstream.link(), *HERE, cwd=tmp_path)
         assert status == 0
         assert all(line.isprintable() for line in out.splitlines())
 
@@ -92,7 +88,7 @@ class TestCheck:
     async def test_mistake_is_one_line_and_status_2(
         self, tmp_path: Path, arguments: tuple[str, ...], named: str
     ) -> None:
-        status, out, err = await outcome(await run("check", *arguments, cwd=tmp_path))
+        status, out, err = await run("check", *arguments, cwd=tmp_path)
         assert (status, out) == (2, "")
         (line,) = err.splitlines()
         assert line.startswith("streamproxy check: ")
@@ -112,8 +108,7 @@ class TestConfig:
     async def test_every_setting_is_told_with_its_source(self, tmp_path: Path) -> None:
         environment = {"STREAMPROXY_PORT": "7000", "STREAMPROXY_MAX_STREAMS": "5"}
         arguments = ("--max-streams", "6", "--rate-limit", "9/hour", "--no-auth")
-        process = await run("config", *arguments, cwd=tmp_path, **environment)
-        status, out, err = await outcome(process)
+        status, out, err = await run("config", *arguments, cwd=tmp_path, **environment)
         assert (status, err) == (0, "")
         told = [[part.strip() for part in line.split("#")] for line in out.splitlines()]
         values = [setting.partition("=") for setting, _ in told]
@@ -128,8 +123,8 @@ class TestConfig:
 
     async def test_secrets_are_masked_wherever_they_come_from(self, tmp_path: Path) -> None:
         environment = {f"STREAMPROXY_{name.upper()}": value for name, value in SECRETS.items()}
-        process = await run("config", "--access-token", "hidden-other", cwd=tmp_path, **environment)
-        status, out, err = await outcome(process)
+        arguments = ("config", "--access-token", "hidden-other")
+        status, out, err = await run(*arguments, cwd=tmp_path, **environment)
         assert (status, err) == (0, "")
         assert "hidden" not in out
         assert all(f"{name} = {MASK} " in out for name in SECRETS)
@@ -138,11 +133,11 @@ class TestConfig:
         assert {s.name for s in fields(Settings) if s.metadata["secret"]} == set(SECRETS)
 
     async def test_name_that_is_mistyped_is_told(self, tmp_path: Path) -> None:
-        status, _, err = await outcome(await run("config", cwd=tmp_path, STREAMPROXY_PROT="1"))
+        status, _, err = await run("config", cwd=tmp_path, STREAMPROXY_PROT="1")
         assert (status, "STREAMPROXY_PROT" in err) == (0, True)
 
     async def test_bad_value_is_one_line_and_status_2(self, tmp_path: Path) -> None:
-        status, out, err = await outcome(await run("config", "--port", "x", cwd=tmp_path))
+        status, out, err = await run("config", "--port", "x", cwd=tmp_path)
         assert (status, out, err.count("\n")) == (2, "", 1)
         assert err.startswith("streamproxy config: port: 'x' is not allowed")
 

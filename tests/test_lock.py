@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, CookieJar
-from program import outcome, run, running
+from program import begun, outcome, run, running
 
 HASH = "$scrypt$ln=4,r=8,p=1$" + "A" * 22 + "$" + "A" * 43
 
@@ -16,8 +16,7 @@ async def status_of(address: str, client: ClientSession) -> int:
 
 
 async def test_token_is_made_and_printed_where_others_can_connect(tmp_path: Path) -> None:
-    process = await run("--host", "0.0.0.0", "--port", "0", cwd=tmp_path)
-    try:
+    async with begun("--host", "0.0.0.0", "--port", "0", cwd=tmp_path) as process:
         assert process.stdout is not None
         line = (await process.stdout.readline()).decode()
         found = re.search(r"http://127\.0\.0\.1:\d+/\?token=([\w-]{32})$", line.strip())
@@ -29,21 +28,15 @@ async def test_token_is_made_and_printed_where_others_can_connect(tmp_path: Path
             assert await status_of(address, client) == 200  # by the cookie
         process.terminate()
         _, _, err = await outcome(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
     assert found[1] not in err + (tmp_path / "stream.log").read_text()
 
 
 async def test_token_is_another_one_each_time(tmp_path: Path) -> None:
     lines = set()
     for _ in range(2):
-        process = await run("--host", "0.0.0.0", "--port", "0", cwd=tmp_path)
-        assert process.stdout is not None
-        lines.add((await process.stdout.readline()).decode().partition("token=")[2])
-        process.terminate()
-        await outcome(process)
+        async with begun("--host", "0.0.0.0", "--port", "0", cwd=tmp_path) as process:
+            assert process.stdout is not None
+            lines.add((await process.stdout.readline()).decode().partition("token=")[2])
     assert len(lines) == 2
 
 
@@ -124,8 +117,7 @@ async def test_lock_that_does_not_hold_ends_the_start(
     tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "bad.toml").write_text("[default]\nmax_streams = -1\n")
-    process = await run("--port", "0", "--log-file", "-", *arguments, cwd=tmp_path)
-    status, out, err = await outcome(process)
+    status, out, err = await run("--port", "0", "--log-file", "-", *arguments, cwd=tmp_path)
     assert (status, out) == (2, "")
     assert message in err
     assert "two words" not in err

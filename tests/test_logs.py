@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import os
 import sys
 from asyncio.subprocess import PIPE
 from contextlib import suppress
@@ -13,8 +12,8 @@ from typing import Any
 import pytest
 from aiohttp.http_exceptions import BadStatusLine
 from program import outcome, running
+from subprocesses import clean_environment, finish, process
 
-import streamproxy
 from streamproxy.log_formats import JsonFormatter, TextFormatter, clean_line, hide_requests
 
 SECRET = "s3cret-t0ken"
@@ -277,23 +276,19 @@ async def test_closed_standard_error_does_not_silence_the_file(
     tmp_path: Path, workers: str
 ) -> None:
     command = (sys.executable, "-m", "streamproxy", "--port", "0", "--workers", workers)
-    process = await asyncio.create_subprocess_exec(
+    async with process(
         *("/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *command),
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(Path(streamproxy.__file__).parents[1])},
+        env=clean_environment(),
         stdout=PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), 20)
+    ) as silent:
+        assert silent.stdout is not None
+        line = await asyncio.wait_for(silent.stdout.readline(), 20)
         port = int(line.decode().rpartition(":")[2].strip("/\n"))
         await send(port, b"GET /no/such HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), 20) == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        silent.terminate()
+        await finish(silent)
+        assert silent.returncode == 0
     assert "GET /no/such" in (tmp_path / "stream.log").read_text()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 from program import outcome, running
+from subprocesses import finish, process
 
 RECIPE = Path(__file__).parents[1] / "deploy" / "logrotate"
 
@@ -56,14 +57,14 @@ def put_aside(folder: Path, name: str) -> None:
 
 async def test_log_goes_on_in_a_new_file_when_the_old_one_is_moved(tmp_path: Path) -> None:
     log, old = tmp_path / "stream.log", tmp_path / "old.log"
-    async with running("--log-format", "json", cwd=tmp_path) as (process, address):
+    async with running("--log-format", "json", cwd=tmp_path) as (server, address):
         await ask(address, "one")
         await written(log, "/one")
         log.rename(old)
         await ask(address, "two", "three")
         await written(log, "/three")
-        process.terminate()
-        status, _, _ = await outcome(process)
+        server.terminate()
+        status, _, _ = await outcome(server)
     assert status == 0
     assert paths_in(old) == ["/one"]
     assert paths_in(log) == ["/two", "/three"]
@@ -75,18 +76,18 @@ async def test_recipe_for_logrotate_loses_no_line(tmp_path: Path) -> None:
         pytest.skip("there is no logrotate on this machine")
     log = tmp_path / "stream.log"
     recipe = make_recipe(tmp_path)
-    async with running("--log-format", "json", cwd=tmp_path) as (process, address):
+    async with running("--log-format", "json", cwd=tmp_path) as (server, address):
         for name in ("one", "two"):
             await ask(address, name)
             await written(log, f"/{name}")
             command = (program, "--force", "--state", str(tmp_path / "state"), str(recipe))
-            done = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=STDOUT)
-            said, _ = await asyncio.wait_for(done.communicate(), 20)
-            assert (done.returncode, said) == (0, b"")
+            async with process(*command, stdout=PIPE, stderr=STDOUT) as done:
+                said, _ = await finish(done)
+            assert (done.returncode, said) == (0, "")
             put_aside(tmp_path, f"{name}.json")
         await ask(address, "three")
-        process.terminate()
-        await outcome(process)
+        server.terminate()
+        await outcome(server)
 
     kept = (tmp_path / "one.json", tmp_path / "two.json", log)
     assert [paths_in(file) for file in kept] == [["/one"], ["/two"], ["/three"]]

@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shutil
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
+from subprocesses import finish, process
 
 from .clips import make_clips
 from .upstream import Upstream
@@ -22,7 +22,6 @@ from .viewer import WAIT_MS, Viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 20
-STOP_TIMEOUT_S = 20
 CLIPS_TIMEOUT_S = 120
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = (
@@ -139,26 +138,22 @@ async def proxy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """Start streamproxy as a program, give the address it prints, and see that it ends well."""
     log = tmp_path_factory.mktemp("proxy") / "stderr"
     with log.open("wb") as stderr:
-        process = await asyncio.create_subprocess_exec(
+        async with process(
             *(sys.executable, "-m", "streamproxy", "--host", "127.0.0.1", "--port", "0"),
             *("--allow-network", "127.0.0.0/8", "--log-file", "-"),
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
-        )
-    assert process.stdout is not None
-    try:
-        first_line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
-        address = re.search(rb"http://127\.0\.0\.1:\d+/", first_line)
-        assert address, f"no address to open in {first_line!r}; {log.read_text()}"
-        yield address[0].decode()
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S) == 0, log.read_text()
-        assert "Traceback" not in log.read_text()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        ) as running:
+            assert running.stdout is not None
+            first_line = await asyncio.wait_for(running.stdout.readline(), START_TIMEOUT_S)
+            address = re.search(rb"http://127\.0\.0\.1:\d+/", first_line)
+            assert address, f"no address to open in {first_line!r}; {log.read_text()}"
+            yield address[0].decode()
+            running.terminate()
+            await finish(running)
+            assert running.returncode == 0, log.read_text()
+            assert "Traceback" not in log.read_text()
 
 
 @pytest.fixture

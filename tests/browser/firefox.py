@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse
+from subprocesses import process
 
 WAIT_S = 60
 # It asks nobody for updates, codecs or news, and speaks the language of these tests.
@@ -130,39 +131,24 @@ async def running_firefox(program: str, profile: Path) -> AsyncIterator[Firefox]
         f"user_pref({json.dumps(key)}, {json.dumps(PREFERENCES[key])});" for key in PREFERENCES
     ]
     (profile / "user.js").write_text("\n".join(lines))
-    process = await asyncio.create_subprocess_exec(
-        *(program, "--headless", "--no-remote", "--profile", str(profile)),
-        *("--remote-debugging-port", "0", "about:blank"),
-        stderr=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stderr is not None
-    try:
-        async with asyncio.timeout(WAIT_S):
-            while not (found := re.search(rb"ws://\S+", await _line_of(process.stderr))):
-                pass
-        drain = asyncio.create_task(_read_all(process.stderr))
-        async with ClientSession() as session:
-            socket = await session.ws_connect(f"{found[0].decode()}/session", max_msg_size=0)
+    said = profile / "said"
+    with said.open("wb") as stderr:
+        async with (
+            process(
+                *(program, "--headless", "--no-remote", "--profile", str(profile)),
+                *("--remote-debugging-port", "0", "about:blank"),
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=stderr,
+            ) as running,
+            ClientSession() as session,
+        ):
+            async with asyncio.timeout(WAIT_S):
+                while not (found := re.search(r"ws://\S+(?=\n)", said.read_text())):
+                    assert running.returncode is None, said.read_text()
+                    await asyncio.sleep(0.05)
+            socket = await session.ws_connect(f"{found[0]}/session", max_msg_size=0)
             firefox = Firefox(socket)
             await firefox.start()
             yield firefox
             await firefox.send("browser.close")
-            await asyncio.wait_for(process.wait(), WAIT_S)
-            await drain
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def _line_of(stream: asyncio.StreamReader) -> bytes:
-    line = await stream.readline()
-    assert line, "Firefox ended before it could be driven"
-    return line
-
-
-async def _read_all(stream: asyncio.StreamReader) -> None:
-    """Keep the pipe empty: a browser that cannot complain waits."""
-    while await stream.read(65536):
-        pass
+            await asyncio.wait_for(running.wait(), WAIT_S)

@@ -1,7 +1,6 @@
 """The server as a program of its own, with what it says at its end."""
 
 import asyncio
-import os
 import re
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -12,9 +11,8 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 from proxies import Proxy
+from subprocesses import clean_environment, process
 from visitors import proxy_at
-
-import streamproxy
 
 START_TIMEOUT_S = 20
 # What a program says that forgot something when it ended.
@@ -65,29 +63,22 @@ async def started(
 
     :param descriptors: the limits to start it under, soft and hard.
     """
-    environment = {name: value for name, value in os.environ.items() if "STREAMPROXY" not in name}
-    environment["PYTHONPATH"] = str(Path(streamproxy.__file__).parents[1])  # also uninstalled
     limits = () if descriptors is None else (*LIMITED, *map(str, descriptors))
     errors = cwd / "errors.log"
     with errors.open("wb") as stderr:
-        process = await asyncio.create_subprocess_exec(
+        async with process(
             *limits,
             *(sys.executable, "-X", "dev", "-W", "error", "-m", "streamproxy", "--port", "0"),
             *("--allow-network", "127.0.0.0/8", "--log-file", "-", *arguments),
             cwd=cwd,
-            env=environment,
+            env=clean_environment(),
             stdout=PIPE,
             stderr=stderr,
-        )
-    try:
-        assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)
-        assert line, errors.read_text()
-        async with ClientSession() as client:
-            proxy = proxy_at(line.decode(), client)
-            yield Program(proxy, process, errors)
-            proxy.close()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        ) as running:
+            assert running.stdout is not None
+            line = await asyncio.wait_for(running.stdout.readline(), START_TIMEOUT_S)
+            assert line, errors.read_text()
+            async with ClientSession() as client:
+                proxy = proxy_at(line.decode(), client)
+                yield Program(proxy, running, errors)
+                proxy.close()

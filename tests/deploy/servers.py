@@ -4,12 +4,11 @@ import asyncio
 import os
 import re
 import shutil
-import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,8 +16,8 @@ import pytest
 from aiohttp import ClientError, ClientSession, TCPConnector
 from proxies import Proxy
 from redis_servers import free_port
+from subprocesses import clean_environment, process
 
-import streamproxy
 from streamproxy.family import family_folder
 
 ROOT = Path(__file__).parents[2]
@@ -56,12 +55,6 @@ def other_address() -> str:
             pytest.skip("this machine is in no network")
         address: str = probe.getsockname()[0]
         return address
-
-
-def clean_environment(**environment: str) -> dict[str, str]:
-    """Return this environment without settings of the proxy, but with those given."""
-    clean = {name: value for name, value in os.environ.items() if "STREAMPROXY" not in name}
-    return clean | {"PYTHONPATH": str(Path(streamproxy.__file__).parents[1])} | environment
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 15) -> bool:
@@ -139,29 +132,19 @@ async def started(
     command: Sequence[str], port: int, folder: Path, **environment: str
 ) -> AsyncIterator[Server]:
     """Run a server until the end of the context, from when it answers."""
-    with (folder / "errors").open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=folder,
-            env=clean_environment(**environment),
-            stdout=PIPE,
-            stderr=errors,
-        )
+    env = clean_environment(**environment)
     connector = TCPConnector(force_close=True)
-    async with ClientSession(auto_decompress=False, connector=connector) as client:
-        server = Server(process, Proxy(port, client), folder)
-        try:
-            await _until_answers(server)
-            yield server
-        finally:
-            server.proxy.close()
-            if process.returncode is None:
-                workers = server.workers()
-                process.kill()
-                await process.wait()
-                for pid in workers:  # which notice by themselves, but later
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+    with (folder / "errors").open("wb") as errors:
+        async with (
+            process(*command, cwd=folder, env=env, stdout=PIPE, stderr=errors) as running,
+            ClientSession(auto_decompress=False, connector=connector) as client,
+        ):
+            server = Server(running, Proxy(port, client), folder)
+            try:
+                await _until_answers(server)
+                yield server
+            finally:
+                server.proxy.close()
 
 
 @asynccontextmanager

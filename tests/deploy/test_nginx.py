@@ -16,6 +16,7 @@ import trustme
 from aiohttp import ClientError, ClientSession, TCPConnector
 from redis_servers import free_port
 from servers import ROOT, Server, eventually, program, supervised
+from subprocesses import process
 from upstreams import Exchange, Honest, RawUpstream, raw_upstream, response
 
 SLICE = 2**20
@@ -149,16 +150,11 @@ async def front(folder: Path, *options: str) -> AsyncIterator[Front]:
         (folder / "streamproxy.conf").write_text(text)
         user = "user root;" if os.geteuid() == 0 else ""
         (folder / "nginx.conf").write_text(AROUND.format(user=user, folder=folder))
-        process = await asyncio.create_subprocess_exec(
-            *(nginx, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr")
-        )
-        running = Front(port, instances, context, process, folder)
-        try:
-            assert await eventually(lambda: answers(running)), (folder / "nginx.log").read_text()
-            yield running
-        finally:
-            process.terminate()
-            await process.wait()
+        arguments = ("-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr")
+        begun = await stack.enter_async_context(process(nginx, *arguments))
+        running = Front(port, instances, context, begun, folder)
+        assert await eventually(lambda: answers(running)), (folder / "nginx.log").read_text()
+        yield running
 
 
 async def answers(running: Front) -> bool:

@@ -8,11 +8,12 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from servers import clean_environment, eventually
+from servers import eventually
+from subprocesses import clean_environment, process
 
 # A worker takes the name that stands in "settings", and goes on when there is a file go-<name>.
 # At SIGUSR1 the parent may have no more of what the limit is of, and at SIGUSR2 it may again.
@@ -149,24 +150,18 @@ async def supervising(
     prepare(folder)
     numbers = (number, stuck_after_s, limit, os.geteuid() if user is None else user)
     with (folder / "errors").open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
+        async with process(
             *(sys.executable, "-c", PROGRAM, *map(str, numbers)),
             cwd=folder,
             env=clean_environment(),
             stdout=PIPE,
             stderr=errors,
-            start_new_session=True,
-        )
-    parent = Parent(process, folder)
-    try:
-        assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), 20)
-        assert line == b"ready\n", parent.errors
-        yield parent
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        ) as running:
+            parent = Parent(running, folder)
+            assert running.stdout is not None
+            line = await asyncio.wait_for(running.stdout.readline(), 20)
+            assert line == b"ready\n", parent.errors
+            yield parent
 
 
 class TestReloadDuringAReload:

@@ -17,8 +17,10 @@ import pytest
 from aiohttp import ClientSession, UnixConnector
 from congestion import algorithm, choose
 from halves import Halves, begin
+from program import begun, outcome
 from redis_servers import free_port
-from servers import ROOT, clean_environment, missing, program, supervised
+from servers import ROOT, missing, program, supervised
+from subprocesses import clean_environment, finish, process
 from upstreams import raw_upstream
 
 UNIT = ROOT / "deploy" / "streamproxy.service"
@@ -113,22 +115,20 @@ async def activated(
 ) -> AsyncIterator[Process]:
     """Start the program with sockets that listen already."""
     numbers = [sock.fileno() for sock in sockets]
-    process = await asyncio.create_subprocess_exec(
+    async with process(
         *(sys.executable, "-c", LAUNCH, ",".join(map(str, numbers)), *options),
         cwd=folder,
         env=clean_environment(),
         pass_fds=numbers,
         stdout=PIPE,
         stderr=PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            _, err = await asyncio.wait_for(process.communicate(), 20)
-            assert b"Traceback" not in err
-            assert process.returncode == 0
+    ) as running:
+        yield running
+        if running.returncode is None:
+            running.terminate()
+            _, err = await finish(running)
+            assert "Traceback" not in err
+            assert running.returncode == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -146,15 +146,15 @@ async def test_sockets_are_taken_over(tmp_path: Path, workers: str) -> None:
             ClientSession(connector=UnixConnector(path)) as local_client,
             activated(
                 over_ip, over_unix, options=("--workers", workers), folder=tmp_path
-            ) as process,
+            ) as running,
         ):
             url = f"http://127.0.0.1:{over_ip.getsockname()[1]}"
             async with client.get(f"{url}/health") as got:
                 assert got.status == 200
             async with local_client.get("http://localhost/") as got:
                 assert got.status == 200
-            assert process.stdout is not None
-            assert f"open {url}/" in (await process.stdout.readline()).decode()
+            assert running.stdout is not None
+            assert f"open {url}/" in (await running.stdout.readline()).decode()
 
 
 async def test_socket_on_loopback_is_no_longer_paced(tmp_path: Path) -> None:
@@ -168,24 +168,19 @@ async def test_socket_on_loopback_is_no_longer_paced(tmp_path: Path) -> None:
 
 async def test_descriptors_of_another_process_are_left_alone(tmp_path: Path) -> None:
     port = str(free_port())
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "streamproxy", "--port", port),
-        cwd=tmp_path,
-        env=clean_environment(LISTEN_PID="1", LISTEN_FDS="1"),
-        stdout=PIPE,
-    )
-    assert process.stdout is not None
-    assert f":{port}/" in (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
-    process.terminate()
-    await process.communicate()
+    given = {"LISTEN_PID": "1", "LISTEN_FDS": "1"}
+    async with begun("--port", port, cwd=tmp_path, **given) as running:
+        assert running.stdout is not None
+        line = await asyncio.wait_for(running.stdout.readline(), 20)
+    assert f":{port}/" in line.decode()
 
 
 async def test_descriptor_that_does_not_listen_is_refused(tmp_path: Path) -> None:
     with socket.socket() as silent:
-        async with activated(silent, folder=tmp_path) as process:
-            _, err = await asyncio.wait_for(process.communicate(), 20)
-    assert process.returncode == 2
-    assert err == b"streamproxy: LISTEN_FDS: descriptor 3 is no listening stream socket\n"
+        async with activated(silent, folder=tmp_path) as running:
+            status, _, err = await outcome(running)
+    assert status == 2
+    assert err == "streamproxy: LISTEN_FDS: descriptor 3 is no listening stream socket\n"
 
 
 async def test_log_for_the_journal_has_severities_and_no_time(tmp_path: Path) -> None:

@@ -5,15 +5,15 @@ import os
 import re
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientError
 from halves import HALF, Halves, begin
+from program import run
 from proxies import code_of
-from servers import NotStarted, Server, clean_environment, eventually, other_address, supervised
+from servers import NotStarted, Server, eventually, other_address, supervised
 from upstreams import CONTENT, Honest, raw_upstream
 
 from streamproxy.family import family_folder
@@ -250,35 +250,29 @@ async def test_mistake_at_the_start_ends_all(tmp_path: Path) -> None:
     assert str(told.value).count("\n") == 1
 
 
-class TestHealthCommand:
-    async def ask(self, *arguments: str, **environment: str) -> int:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", "-m", "streamproxy", "health", *arguments),
-            env=clean_environment(**environment),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        return await asyncio.wait_for(process.wait(), 20)
+async def test_health_command_tells_by_its_status(tmp_path: Path) -> None:
+    async def ask(*arguments: str, **environment: str) -> int:
+        status, _, _ = await run("health", *arguments, cwd=tmp_path, **environment)
+        return status
 
-    async def test_tells_by_its_status(self, tmp_path: Path) -> None:
-        async with (
-            raw_upstream(Halves()) as upstream,
-            supervised("--shutdown-grace", "60", folder=tmp_path) as server,
-        ):
-            port = str(server.proxy.port)
-            environment = {"STREAMPROXY_PORT": port, "STREAMPROXY_HOST": "0.0.0.0"}
-            assert await self.ask(**environment, http_proxy="http://127.0.0.1:1") == 0
-            assert await self.ask(f"http://127.0.0.1:{port}/") == 0
-            # A connection that is kept: while it drains it takes no new ones.
-            await begin(server.proxy, upstream.link())
-            server.process.terminate()
-            assert await starts_to_drain(server)
-            assert await self.ask(f"http://127.0.0.1:{port}") == 1
-            server.process.terminate()
-            await server.end()
-        assert await self.ask(f"http://127.0.0.1:{port}") == 1
-        assert await self.ask("no address") == 1
-        assert await self.ask(STREAMPROXY_PORT="x") == 2
+    async with (
+        raw_upstream(Halves()) as upstream,
+        supervised("--shutdown-grace", "60", folder=tmp_path) as server,
+    ):
+        port = str(server.proxy.port)
+        environment = {"STREAMPROXY_PORT": port, "STREAMPROXY_HOST": "0.0.0.0"}
+        assert await ask(**environment, http_proxy="http://127.0.0.1:1") == 0
+        assert await ask(f"http://127.0.0.1:{port}/") == 0
+        # A connection that is kept: while it drains it takes no new ones.
+        await begin(server.proxy, upstream.link())
+        server.process.terminate()
+        assert await starts_to_drain(server)
+        assert await ask(f"http://127.0.0.1:{port}") == 1
+        server.process.terminate()
+        await server.end()
+    assert await ask(f"http://127.0.0.1:{port}") == 1
+    assert await ask("no address") == 1
+    assert await ask(STREAMPROXY_PORT="x") == 2
 
 
 async def test_stuck_worker_is_replaced(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, CookieJar
-from program import outcome, run
+from program import begun
 from proxies import Proxy, StartProxy
 from upstreams import CONTENT, Honest, raw_upstream, response
 from yarl import URL
@@ -39,14 +39,12 @@ async def status_of(client: ClientSession, url: str, **fields: str) -> int:
 async def test_t19_stranger_on_the_network_is_not_let_in(
     tmp_path: Path, attacker: ClientSession
 ) -> None:
-    process = await run("--host", "0.0.0.0", "--port", "0", cwd=tmp_path)
-    assert process.stdout is not None
-    line = (await process.stdout.readline()).decode()
-    address = line.partition(": open ")[2].partition("?")[0]
-    for target in ("", "stream?url=http://127.0.0.1:2/", "api/validate?url=x"):
-        assert await status_of(attacker, address + target) == 401
-    process.terminate()
-    await outcome(process)
+    async with begun("--host", "0.0.0.0", "--port", "0", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode()
+        address = line.partition(": open ")[2].partition("?")[0]
+        for target in ("", "stream?url=http://127.0.0.1:2/", "api/validate?url=x"):
+            assert await status_of(attacker, address + target) == 401
 
 
 async def test_t20_guesses_are_not_looked_at_for_long(

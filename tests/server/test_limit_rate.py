@@ -1,11 +1,9 @@
 """How often a client and a user may ask: fields, refusals, one budget for several servers."""
 
 import asyncio
-import os
 import re
 import subprocess
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import chain
@@ -14,11 +12,12 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientResponse, ClientSession, web
+from program import running
 from proxies import Proxy, StartProxy, serve
 from redis_servers import free_port, redis_server
+from subprocesses import clean_environment
 from upstreams import CONTENT, Honest, raw_upstream
 
-import streamproxy
 from streamproxy import Settings, create_app
 from streamproxy.access.identity import Identity, Kind
 from streamproxy.keys import IDENTITY
@@ -227,26 +226,9 @@ class TestSharedBudget:
 @asynccontextmanager
 async def process(folder: Path, store_url: str) -> AsyncIterator[str]:
     """Run the program with a shared budget; yield its address."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if "STREAMPROXY" not in name},
-        "PYTHONPATH": str(Path(streamproxy.__file__).parents[1]),
-        "STREAMPROXY_RATE_STORE": store_url,
-        "STREAMPROXY_RATE_LIMIT": "5/hour",
-        "STREAMPROXY_PORT": "0",
-    }
-    command = (sys.executable, "-W", "error", "-m", "streamproxy", "--log-file", "-")
-    running = await asyncio.create_subprocess_exec(
-        *command, cwd=folder, env=environment, stdout=PIPE, stderr=DEVNULL
-    )
-    try:
-        assert running.stdout is not None
-        line = await asyncio.wait_for(running.stdout.readline(), 20)
-        address = re.search(rb"http://\S+/", line)
-        assert address is not None
-        yield address[0].decode()
-    finally:
-        running.terminate()
-        await asyncio.wait_for(running.communicate(), 20)
+    environment = {"STREAMPROXY_RATE_STORE": store_url, "STREAMPROXY_RATE_LIMIT": "5/hour"}
+    async with running(cwd=folder, **environment) as (_, address):
+        yield address
 
 
 # In an interpreter of its own, in which a package cannot be imported.
@@ -289,7 +271,7 @@ def test_missing_package_is_an_error_that_names_the_extra(
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WITHOUT, package, code],
-        env={**os.environ, "PYTHONPATH": str(Path(streamproxy.__file__).parents[1])},
+        env=clean_environment(),
         capture_output=True,
         text=True,
         timeout=30,

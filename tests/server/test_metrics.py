@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import subprocess
@@ -15,9 +14,10 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientSession, web
-from program import running
+from program import run, running
 from prometheus_client.parser import text_string_to_metric_families
 from proxies import Proxy, StartProxy, code_of, serve
+from subprocesses import clean_environment
 from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 
 import streamproxy
@@ -369,7 +369,7 @@ asyncio.run(main())
 def test_missing_extra_is_named_and_everything_else_runs() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WITHOUT],
-        env={**os.environ, "PYTHONPATH": str(Path(streamproxy.__file__).parents[1])},
+        env=clean_environment(),
         capture_output=True,
         text=True,
         timeout=30,
@@ -439,16 +439,7 @@ class TestSeveralProcesses:
         assert found["bytes_total", "copy"] == 1000
 
     async def test_folder_that_is_none_is_named(self, tmp_path: Path) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", "-m", "streamproxy", "--port", "0"),
-            cwd=tmp_path,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(Path(streamproxy.__file__).parents[1]),
-                "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "nowhere"),
-            },
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, said = await asyncio.wait_for(process.communicate(), 20)
-        assert process.returncode == 2
-        assert said.startswith(b"streamproxy: PROMETHEUS_MULTIPROC_DIR: ")
+        shared = str(tmp_path / "nowhere")
+        status, _, said = await run("--port", "0", cwd=tmp_path, PROMETHEUS_MULTIPROC_DIR=shared)
+        assert status == 2
+        assert said.startswith("streamproxy: PROMETHEUS_MULTIPROC_DIR: ")

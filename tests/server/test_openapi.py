@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from openapi_spec_validator import validate
 from proxies import Proxy, StartProxy, serve
+from subprocesses import process
 from upstreams import Honest, raw_upstream
 
 from streamproxy import ProxyError, create_app
@@ -99,17 +100,10 @@ async def schemathesis(proxy: Proxy, config: Path, *options: str) -> None:
     assert program is not None, "schemathesis is in the extra test"
     command = [program, "--config-file", str(config), "run", proxy.url("/api/openapi.json")]
     command += ["--max-examples", "15", "--seed", "7", "--no-color", *options]
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=config.parent, stdout=PIPE, stderr=STDOUT
-    )
-    try:
-        said, _ = await asyncio.wait_for(process.communicate(), 300)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    async with process(*command, cwd=config.parent, stdout=PIPE, stderr=STDOUT) as running:
+        said, _ = await asyncio.wait_for(running.communicate(), 300)
     # Long links are of no use to whoever reads what failed.
-    assert process.returncode == 0, "\n".join(line[:300] for line in said.decode().splitlines())
+    assert running.returncode == 0, "\n".join(line[:300] for line in said.decode().splitlines())
 
 
 async def test_answers_are_as_described(start_proxy: StartProxy, tmp_path: Path) -> None:

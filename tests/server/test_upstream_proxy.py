@@ -14,7 +14,7 @@ import pytest
 import trustme
 from aiohttp import ClientSession, web
 from forwarders import Forwarder, Kind, forwarding, http, socks
-from program import outcome, running
+from program import run, running
 from proxies import StartProxy, code_of, serve
 from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 
@@ -369,13 +369,8 @@ class TestSetting:
 
     async def test_bad_setting_ends_the_program_with_one_line(self, tmp_path: Path) -> None:
         for given in ("ftp://a.example:21", "http://a.example", "http://u:secret@a.example:99999"):
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "streamproxy", "--port", "0", "--upstream-proxy", given),
-                cwd=tmp_path,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            status, _, err = await outcome(process)
+            arguments = ("--port", "0", "--upstream-proxy", given)
+            status, _, err = await run(*arguments, cwd=tmp_path)
             assert (status, err.count("\n")) == (2, 1)
             assert "upstream_proxy" in err
             assert "secret" not in err
