@@ -18,6 +18,8 @@ from streamproxy.relay.streams import Streams
 _BACKLOG = 256
 # Turns of the loop until an accepted connection is one that the server knows.
 _TURNS_TO_CONNECT = 4
+# Seconds for clients whose connections are accepted, but who have not asked for anything yet.
+_TIME_TO_ASK = 0.5
 # Seconds beyond shutdown_grace within which all that is left of the end is done.
 END_TIME = 5.0
 
@@ -48,8 +50,8 @@ async def serve(
 ) -> None:
     """Serve *app* until SIGINT or SIGTERM, then let its streams finish.
 
-    While they do, health answers 503 and new streams are refused; after shutdown_grace,
-    or at a second signal, they are aborted.
+    While they do, health answers 503 and new streams are refused, unless others serve in our
+    place; after shutdown_grace, or at a second signal, they are aborted.
 
     :param on_ready: called once, when connections are accepted.
     :param notifier: is told how it goes; when its other side closes, so do we.
@@ -71,9 +73,10 @@ async def serve(
         notifier.tell(STOPPING, f"EXTEND_TIMEOUT_USEC={end_us}")
         if stop.is_replaced:
             await _stop_accepting(runner, sockets)
+            await asyncio.sleep(_TIME_TO_ASK)
             if runner.server is not None:
                 runner.server.pre_shutdown()  # lets go of connections on which nothing runs
-        await streams.drain(settings.shutdown_grace)
+        await streams.drain(settings.shutdown_grace, refuses=not stop.is_replaced)
         signs_of_life.cancel()
     finally:
         if runner.sites:

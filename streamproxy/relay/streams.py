@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import cast
 
 from aiohttp import web
@@ -100,6 +100,7 @@ class Streams:
         self._count = 0  # of those that ran when memory was last given back
         self._is_restless = False
         self.is_draining = False
+        self._refuses = False
         self.lanes: set[Lane] = set()  # on which handlers stay
 
     def __len__(self) -> int:
@@ -130,7 +131,7 @@ class Streams:
 
         :raises ShuttingDown: as enter.
         """
-        if self.is_draining:
+        if self._refuses:
             raise ShuttingDown(fields={"Retry-After": "5", "Connection": "close"})
         self._running.add(running)
         if not self._is_looking:
@@ -169,9 +170,13 @@ class Streams:
         if self._is_looking:
             loop.call_later(_INTERVAL, self._look, loop)
 
-    async def drain(self, grace_s: float) -> None:
-        """Take no new streams, give the running ones *grace_s* seconds, then abort them."""
-        self.is_draining = True
+    async def drain(self, grace_s: float, *, refuses: bool = False) -> None:
+        """Give the streams *grace_s* seconds, then abort them.
+
+        :param refuses: take no new ones. Where nothing is accepted any more, those that come
+            are of requests that are here already, and are waited for as well.
+        """
+        self.is_draining, self._refuses = True, refuses
         for lane in self.lanes:
             lane.end()
         await self._wait(grace_s)
@@ -179,8 +184,10 @@ class Streams:
         await self._wait(_ABORT_TIME)
 
     async def _wait(self, seconds: float) -> None:
-        if self._running:
-            await asyncio.wait({running.task for running in self._running}, timeout=seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._running:
+                    await asyncio.wait({running.task for running in self._running})
 
     def abort(self) -> None:
         """End every running stream at once; its client sees a cut."""

@@ -169,7 +169,8 @@ class TestEnd:
 
             assert await eventually(new_ones_serve, 15)
             fresh = await server.proxy.stream(other.link())
-            assert await fresh.read() == CONTENT
+            body = await fresh.read()
+            assert body == CONTENT, (fresh.status, body[:600], server.errors[-3000:])
             halves.go_on.set()
             assert await got.read() == CONTENT[HALF:]
             assert await server.has_workers(2, without=list(old))

@@ -158,6 +158,29 @@ class TestReload:
             server.process.terminate()
             await server.end()
 
+    async def test_refuses_nobody(self, tmp_path: Path) -> None:
+        is_over = asyncio.Event()
+        async with (
+            raw_upstream(Honest(), keep_alive=True) as upstream,
+            supervised("--workers", "2", folder=tmp_path) as server,
+        ):
+
+            async def ask() -> set[int]:
+                seen = set[int]()
+                while not is_over.is_set():
+                    got = await server.proxy.stream(upstream.link(), "0-9")
+                    seen.add(got.status)
+                    await got.read()
+                return seen
+
+            asking = [asyncio.create_task(ask()) for _ in range(8)]
+            for _ in range(4):
+                old = server.workers()
+                server.process.send_signal(signal.SIGHUP)
+                assert await server.has_workers(2, without=old)
+            is_over.set()
+            assert await asyncio.gather(*asking) == [{206}] * 8
+
     async def test_with_a_mistake_changes_nothing(self, tmp_path: Path) -> None:
         acl = tmp_path / "acl.toml"
         acl.write_text("[default]\n")

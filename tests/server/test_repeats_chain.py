@@ -372,7 +372,7 @@ async def test_repeat_is_answered_once_when_the_end_begins_meanwhile() -> None:
         asked = len(upstream.exchanges)
         running = asyncio.create_task(proxy.stream(upstream.link(), PARTS[5]))
         await upstream.has_asked(asked + 1)
-        ending = asyncio.create_task(app[STREAMS].drain(5))
+        ending = asyncio.create_task(app[STREAMS].drain(5, refuses=True))
         await asyncio.sleep(0.05)
         held.goes_on.set()
         assert await (await running).read() == CONTENT[50:60]
