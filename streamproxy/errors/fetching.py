@@ -213,6 +213,10 @@ class UpstreamCut(UpstreamProtocol):
     """The connection ended before the head of a response arrived."""
 
 
+class KeptCut(UpstreamCut):
+    """A kept connection ended when it was asked on again: the site itself may be well."""
+
+
 class TooManyRedirects(ProxyError):
     """The chain of redirects is longer than max_redirects."""
 

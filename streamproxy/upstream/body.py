@@ -6,7 +6,6 @@ they are provably the same version's. Whoever reads here notices nothing but the
 
 import asyncio
 import logging
-import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,16 +14,15 @@ from streamproxy.errors import ProxyError, ReadTimeout, UpstreamProtocol, Upstre
 from streamproxy.protocol.resume import (
     Version,
     WrongPart,
-    backoff_s,
     check_continuation,
     resume_fields,
     retry_after_of,
-    retry_after_s,
     shows_the_end,
     version_of,
 )
 from streamproxy.targets.links import Link
 from streamproxy.upstream.client import UpstreamClient
+from streamproxy.upstream.failures import wait_s
 from streamproxy.upstream.resource import Resource
 
 logger = logging.getLogger(__name__)
@@ -192,8 +190,7 @@ class PlannedBody:
         """
         self._attempt += 1
         self._upstream.release()
-        asked = retry_after_s(cause.fields.get("Retry-After"), None)
-        wait = backoff_s(self._attempt, random.random(), asked)  # noqa: S311  # no secret
+        wait = wait_s(cause, self._attempt)
         logger.info(
             "Resuming at byte %d in %.1f s (attempt %d): %s",
             self._next_pos,
@@ -201,7 +198,8 @@ class PlannedBody:
             self._attempt,
             cause.detail,
         )
-        await asyncio.sleep(wait)
+        if wait:
+            await asyncio.sleep(wait)
         try:
             await self._reopen(version)
         except ProxyError as exc:

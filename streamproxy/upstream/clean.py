@@ -95,6 +95,12 @@ class CleanConnector(TCPConnector):
         kept = self._conns.get(req.connection_key, ())
         return any(protocol.is_connected() for protocol, _ in kept)
 
+    def drop_idle(self, req: ClientRequest) -> None:
+        """Close the connections that wait and could take this request."""
+        for protocol, _ in self._conns.pop(req.connection_key, ()):
+            self._idle.pop(protocol, None)
+            protocol.close()
+
     def _release(
         self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
     ) -> None:

@@ -9,12 +9,15 @@ import asyncio
 import re
 
 from aiohttp import (
+    ClientConnectionError,
     ClientConnectionResetError,
+    ClientOSError,
     ClientPayloadError,
     ClientRequest,
     ClientResponseError,
     ClientSession,
     ConnectionTimeoutError,
+    ServerDisconnectedError,
     StreamReader,
 )
 from aiohttp.client_proto import ResponseHandler
@@ -62,6 +65,10 @@ def _make_head(request: ClientRequest, link: Link, fields: dict[str, str]) -> by
     if not (text.isascii() and text.isprintable()) and _UNCLEAN.search(text) is not None:
         raise ValueError("A field cannot be sent.")
     return "\r\n".join((*lines, "", "")).encode("ascii")
+
+
+class KeptConnectionError(ClientConnectionError):
+    """A connection that was kept has ended before the head of what was asked on it."""
 
 
 class Response:
@@ -131,6 +138,7 @@ class Exchanges:
     async def get(self, link: Link, fields: dict[str, str]) -> Response | SmallResponse:
         """Send a GET and return the response when its head has arrived.
 
+        :raises KeptConnectionError: the connection was not a new one; the next one is.
         :raises ClientError, OSError: no head arrives.
         """
         began_at = self._loop.time()
@@ -138,41 +146,56 @@ class Exchanges:
         left = self._left.pop((link.origin, head), None)
         if isinstance(left, SmallResponse):
             return left
-        line = left or await self._take(link.origin)
+        line, is_kept = await self._take(link.origin) if left is None else (left, True)
         if fields.get("Range", "-").endswith("-"):  # it will be long
             self._make_ready(link.origin)
-        if left is None and (small := await line.ask(head)) is not None:
-            self._spares.note(link.origin, self._loop.time() - began_at)
-            return small
         try:
-            response = await _read_head(line.connection)
+            small = await line.ask(head) if left is None else None
+            response = await self._read_head(line) if small is None else small
+        except (ClientOSError, ClientConnectionResetError, ServerDisconnectedError) as exc:
+            if not is_kept:
+                raise
+            # What else is kept has probably ended as well, and its end is on its way.
+            self._lines.drop_all(link.origin)
+            self._connector.drop_idle(self._request_to(link.origin))
+            raise KeptConnectionError("A connection that was kept has ended.") from exc
+        if left is None and (small is not None or response.status in _LONG):
+            self._spares.note(link.origin, self._loop.time() - began_at)
+        if small is None and response.status in _LONG:
+            self._make_ready(link.origin)
+        return response
+
+    async def _read_head(self, line: Line) -> Response:
+        """Read the head of a response that aiohttp's protocol receives."""
+        try:
+            return await _read_head(line.connection)
         except HttpProcessingError as exc:
             line.close()
-            info = self._request_to(link.origin).request_info
+            info = self._request_to(line.origin).request_info
             raise ClientResponseError(info, (), message="Malformed head") from exc
         except BaseException:
             line.close()
             raise
-        if response.status in _LONG:
-            if left is None:
-                self._spares.note(link.origin, self._loop.time() - began_at)
-            self._make_ready(link.origin)
-        return response
 
     def _make_ready(self, origin: str) -> None:
         """Let there be a connection for whoever asks next."""
         if not self._connector.has_idle(self._request_to(origin)):
             self._spares.prepare(origin)
 
-    async def _take(self, origin: str) -> Line:
-        """Return a connection: one that is kept, one that is being made, or a new one."""
-        line = None
-        if not self._connector.has_idle(self._request_to(origin)):
+    async def _take(self, origin: str) -> tuple[Line, bool]:
+        """Return a connection: one that is kept, one that is being made, or a new one.
+
+        Return as well whether it was there before it was wanted.
+        """
+        is_kept = self._connector.has_idle(self._request_to(origin))
+        if not is_kept:
             line = self._lines.take(origin)
             if line is None:
                 await self._spares.wait(origin)
                 line = self._lines.take(origin)
-        return line or await self._connect(origin)
+            if line is not None:
+                return line, True
+        return await self._connect(origin), is_kept
 
     def head_of(self, link: Link, fields: dict[str, str]) -> bytes:
         """Return the head of a GET, as it is sent."""

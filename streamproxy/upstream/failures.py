@@ -1,6 +1,7 @@
 """What can go wrong with an upstream: aiohttp's errors, said once in our own words."""
 
 import errno
+import random
 import socket
 
 from aiohttp import (
@@ -23,13 +24,16 @@ from streamproxy.errors import (
     ConnectTimeout,
     DnsFailure,
     InvalidUrl,
+    KeptCut,
     ProxyError,
     ReadTimeout,
     TlsError,
     UpstreamCut,
     UpstreamProtocol,
 )
+from streamproxy.protocol.resume import backoff_s, retry_after_s
 from streamproxy.upstream.connector import UnretriedError
+from streamproxy.upstream.exchange import KeptConnectionError
 from streamproxy.upstream.proxied import (
     translate_proxy,
 )
@@ -63,14 +67,27 @@ def translate(exc: ClientError | OSError) -> ProxyError:
         case InvalidURL():
             return InvalidUrl("The link cannot be fetched.")
         case (
-            ClientOSError()
+            KeptConnectionError()
+            | ClientOSError()
             | ClientConnectionResetError()
             | ServerDisconnectedError()
             | UnretriedError()
         ):
-            return UpstreamCut("The site cut the connection.")
+            cut = KeptCut if isinstance(exc, KeptConnectionError) else UpstreamCut
+            return cut("The site cut the connection.")
         case _:
             return UpstreamProtocol("The site broke the rules of HTTP.")
+
+
+def wait_s(cause: ProxyError, attempt: int) -> float:
+    """Return how many seconds to wait before asking again after a failure.
+
+    :param attempt: 1 for the first.
+    """
+    if isinstance(cause, KeptCut):
+        return 0.0
+    asked = retry_after_s(cause.fields.get("Retry-After"), None)
+    return backoff_s(attempt, random.random(), asked)  # noqa: S311  # no secret
 
 
 def _break_circles(error: BaseException | None) -> None:

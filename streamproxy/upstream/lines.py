@@ -246,6 +246,11 @@ class Lines:
             if not kept:
                 del self._kept[line.origin]
 
+    def drop_all(self, origin: str) -> None:
+        """Close the connections to an origin."""
+        for line in list(self._kept.get(origin, ())):
+            self.drop(line)
+
     def _sweep(self) -> None:
         """Close what was kept for long enough."""
         oldest = self.loop.time() - KEEPALIVE

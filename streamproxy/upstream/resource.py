@@ -6,7 +6,6 @@ the one says plays, the other plays.
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +16,12 @@ from streamproxy.protocol.heads import Ask, upstream_fields
 from streamproxy.protocol.media_types import SNIFF_LENGTH, decide_media_type, says_nothing
 from streamproxy.protocol.plan import ResponsePlan, plan_response, should_ask_again
 from streamproxy.protocol.resume import (
-    backoff_s,
     retry_after_of,
-    retry_after_s,
     should_retry,
 )
 from streamproxy.targets.links import Link
 from streamproxy.upstream.client import UpstreamClient
+from streamproxy.upstream.failures import wait_s
 from streamproxy.upstream.response import Upstream
 from streamproxy.upstream.timeouts import time_limit
 
@@ -118,8 +116,9 @@ async def _open_retrying(
         except (UpstreamCut, UpstreamBusy) as exc:
             logger.info("Asking again (attempt %d): %s", attempt, exc.detail)
             client.observer.retried()
-            asked = retry_after_s(exc.fields.get("Retry-After"), None)
-        await asyncio.sleep(backoff_s(attempt, random.random(), asked))  # noqa: S311  # no secret
+            wait = wait_s(exc, attempt)
+        if wait:
+            await asyncio.sleep(wait)
     return await _open_anew(client, link, ask, limits, identify)
 
 
