@@ -24,11 +24,11 @@ from streamproxy.errors import SettingsError
 from streamproxy.family import found_family, gathered
 from streamproxy.logs import collect_little, configure_logging
 from streamproxy.notify import Notifier, inherited_sockets
-from streamproxy.process import prepare_process
+from streamproxy.process import count_processes, prepare_process
 from streamproxy.server import listen, serve
 from streamproxy.settings import ENVIRONMENT_PREFIX, Settings
 from streamproxy.version import __version__
-from streamproxy.workers import Supervisor, count_workers
+from streamproxy.workers import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         demo = stack.enter_context(closing(Demo())) if is_demo else None
         try:
             settings = Settings.from_environment(os.environ, **arguments)
-            number = count_workers(settings)
+            number = count_processes(settings)
             if number > 1:
                 stack.enter_context(gathered())
             collect_little()

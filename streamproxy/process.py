@@ -2,8 +2,10 @@
 
 import gc
 import logging
+import os
 import sys
 
+from streamproxy.errors import SettingsError
 from streamproxy.settings import Settings
 from streamproxy.upstream.clean import MAX_IDLE
 
@@ -15,6 +17,24 @@ logger = logging.getLogger(__name__)
 # Descriptors beside those of streams: idle connections of both kinds, and what listens, logs, waits
 # for a request, looks up names.
 _SPARE_DESCRIPTORS = 2 * MAX_IDLE + 256
+
+
+def count_processes(settings: Settings) -> int:
+    """Return how many processes are to serve.
+
+    :raises SettingsError: several, and the system cannot fork.
+    """
+    number = settings.workers or _count_processors()
+    if number > 1 and not hasattr(os, "fork"):
+        raise SettingsError("workers: this system has no fork; give 1")
+    return number
+
+
+def _count_processors() -> int:
+    """Return how many processors this process may run on: those of its container, say."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def prepare_process(settings: Settings) -> None:

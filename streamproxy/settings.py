@@ -55,7 +55,12 @@ class Settings:
     # Where the first README of this project said it would be.
     port: int = count(5000, "port to listen on; 0: any free one", metavar="PORT", high=65535)
     # One process fills one CPU, and a thousand viewers with it.
-    workers: int = count(1, "processes that serve; 0: as many as CPUs", metavar="NUMBER", high=512)
+    workers: int = count(
+        1,
+        "processes that serve; 0: as many as CPUs that it may use",
+        metavar="NUMBER",
+        high=512,
+    )
     # Measured: cheaper per byte than 64 KiB, and than 1 MiB, which leaves the CPU's cache.
     chunk_size: int = size(
         256 * 1024,

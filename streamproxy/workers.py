@@ -15,10 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from streamproxy.errors import SettingsError
 from streamproxy.notify import ABORT, ALIVE, READY, RETIRE, STOPPING, Notifier
 from streamproxy.server import END_TIME
-from streamproxy.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -27,17 +25,6 @@ _STUCK_AFTER = 30.0  # seconds without one: a loop blocked for so long serves no
 _YOUNG = 5.0  # seconds: a worker that ends younger is replaced later each time
 _MAX_WAIT = 30.0
 _STOPPERS = frozenset({signal.SIGINT, signal.SIGTERM})
-
-
-def count_workers(settings: Settings) -> int:
-    """Return how many processes are to serve.
-
-    :raises SettingsError: several, and the system cannot fork.
-    """
-    number = settings.workers or os.cpu_count() or 1
-    if number > 1 and not hasattr(os, "fork"):
-        raise SettingsError("workers: this system has no fork; give 1")
-    return number
 
 
 @dataclass(slots=True)

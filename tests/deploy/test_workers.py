@@ -60,6 +60,18 @@ async def test_all_workers_serve(tmp_path: Path) -> None:
         await server.end()
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone has it")
+async def test_no_number_is_one_for_each_processor_that_may_be_used(tmp_path: Path) -> None:
+    """As in a container that was given some of them."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})  # what is started has the same
+    try:
+        async with supervised("--workers", "0", folder=tmp_path) as server:
+            assert server.workers() == []  # one process serves by itself
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_running_streams_finish(tmp_path: Path, number: signal.Signals) -> None:
     """Also where each process gets the signal, as from a terminal."""
