@@ -205,6 +205,11 @@ async def start_tls(
         taken = socket.socket(fileno=os.dup(plain.get_extra_info("socket").fileno()))
     finally:
         plain.abort()  # of two descriptors: the connection stays
+    try:
+        taken.getpeername()  # a connection that was reset SSLSocket may raise for, and leave open
+    except OSError as exc:
+        taken.close()
+        raise ConnectionResetError("The connection ended before the handshake.") from exc
     sock = context.wrap_socket(
         taken,
         server_hostname=server_hostname,
