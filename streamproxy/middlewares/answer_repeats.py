@@ -3,7 +3,7 @@
 from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler
 
-from streamproxy.keys import AROUNDS, LANE
+from streamproxy.keys import AROUNDS, LANE, STREAMS
 from streamproxy.middlewares.repeatable import repeatable
 from streamproxy.protocol.repeats import RequestForm, is_head_of
 from streamproxy.relay.lane import Lane
@@ -17,6 +17,11 @@ async def answer_repeats(request: web.Request, handler: Handler) -> web.StreamRe
     Outside it: nothing; create_app puts it there. Not where the application is a part of
     another one, whose chain has to see each request.
     """
+    with request.config_dict[STREAMS].expected():
+        return await _stay(request, handler)
+
+
+async def _stay(request: web.Request, handler: Handler) -> web.StreamResponse:
     transport = request.transport
     if transport is None or AROUNDS not in request.app or len(request.match_info.apps) > 1:
         return await handler(request)

@@ -19,6 +19,10 @@ from streamproxy.upstream.body import PlannedBody
 
 # Seconds for streams that were cancelled to close their connections.
 _ABORT_TIME = 2.0
+# Turns of the loop until a request that has come is handled, and seconds between two looks whether
+# those are that may yet be streams: whose password is being checked, say.
+_TURNS_TO_BEGIN = 4
+_LOOK = 0.05
 # Seconds between two looks at how far each stream is, and how many of them make a rate.
 _INTERVAL = 1.0
 _LOOKS = 5
@@ -101,6 +105,7 @@ class Streams:
         self._is_restless = False
         self.is_draining = False
         self._refuses = False
+        self._expected = 0
         self.lanes: set[Lane] = set()  # on which handlers stay
 
     def __len__(self) -> int:
@@ -143,6 +148,15 @@ class Streams:
         self._running.discard(running)
 
     @contextmanager
+    def expected(self) -> Iterator[None]:
+        """Let the end wait for a request that may yet be a stream, for the time of the context."""
+        self._expected += 1
+        try:
+            yield
+        finally:
+            self._expected -= 1
+
+    @contextmanager
     def holding(self, length: int) -> Iterator[None]:
         """Count bytes that a stream holds at most, for its time.
 
@@ -176,9 +190,12 @@ class Streams:
         :param refuses: take no new ones. Where nothing is accepted any more, those that come
             are of requests that are here already, and are waited for as well.
         """
-        self.is_draining, self._refuses = True, refuses
+        self.is_draining = True
+        self._refuses |= refuses
         for lane in self.lanes:
             lane.end()
+        for _ in range(_TURNS_TO_BEGIN):
+            await asyncio.sleep(0)
         await self._wait(grace_s)
         self.abort()
         await self._wait(_ABORT_TIME)
@@ -186,10 +203,12 @@ class Streams:
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._running:
-                    await asyncio.wait({running.task for running in self._running})
+                while self._running or self._expected:
+                    tasks = {running.task for running in self._running}
+                    await (asyncio.wait(tasks) if tasks else asyncio.sleep(_LOOK))
 
     def abort(self) -> None:
-        """End every running stream at once; its client sees a cut."""
+        """End every running stream at once, whose client sees a cut, and take no new ones."""
+        self._refuses = True
         for running in self._running:
             running.task.cancel()
