@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from streamproxy.errors import ProxyError, ReadTimeout, UpstreamProtocol, UpstreamStatus
+from streamproxy.errors import KeptCut, ProxyError, ReadTimeout, UpstreamProtocol, UpstreamStatus
 from streamproxy.protocol.resume import (
     Version,
     WrongPart,
@@ -201,14 +201,14 @@ class PlannedBody:
         if wait:
             await asyncio.sleep(wait)
         try:
-            await self._reopen(version)
+            await self._reopen(version, anew=isinstance(cause, KeptCut))
         except ProxyError as exc:
             if not exc.retryable:
                 raise
             return exc
         return None
 
-    async def _reopen(self, version: Version) -> None:
+    async def _reopen(self, version: Version, *, anew: bool) -> None:
         """Open the missing bytes: where they came from, else by the pasted link again.
 
         A server that is gone may have been one of several that the link leads to, so that
@@ -219,10 +219,10 @@ class PlannedBody:
         fields = resume_fields(version, self._next_pos, last_pos)
         try:
             async with asyncio.timeout(self._policy.head_timeout):
-                upstream = await self._client.open(link, fields)
+                upstream = await self._client.open(link, fields, anew=anew)
                 if upstream.head.status in _EXPIRED and link != self._link:
                     upstream.release()
-                    upstream = await self._client.open(self._link, fields)
+                    upstream = await self._client.open(self._link, fields, anew=anew)
         except TimeoutError as exc:
             raise ReadTimeout("The site did not go on in time.") from exc
         if self._left is None and shows_the_end(version, upstream.head, self._next_pos):

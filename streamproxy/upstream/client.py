@@ -105,10 +105,11 @@ class UpstreamClient:
         if self._resolver is not None:
             await self._resolver.close()
 
-    async def open(self, link: Link, fields: dict[str, str]) -> Upstream:
+    async def open(self, link: Link, fields: dict[str, str], *, anew: bool = False) -> Upstream:
         """GET *link*, following redirects, and return the response; the caller releases it.
 
         :param fields: request fields beside our own: the range and the conditions.
+        :param anew: each hop on a new connection.
         :raises ProxyError: the policy refuses a hop, or no final head arrives. Where the
             redirects were remembered they may be the reason: forget the link, and open anew.
         """
@@ -120,7 +121,7 @@ class UpstreamClient:
         for _ in range(self._max_redirects + 1):
             self._check_hop(hops[-1])
             asked_at = self.loop.time()
-            response = await self._request(hops[-1], fields)
+            response = await self._request(hops[-1], fields, anew=anew)
             self.observer.answered(self.loop.time() - asked_at)
             self._check_head(response, hops[-1])
             location = response.headers.get("Location")
@@ -181,12 +182,12 @@ class UpstreamClient:
             self.own.check(link.address, link.port)
 
     async def _request(
-        self, link: Link, fields: dict[str, str]
+        self, link: Link, fields: dict[str, str], *, anew: bool
     ) -> ClientResponse | Response | SmallResponse:
         own = self._own_fields(link)
         try:
             if self._exchanges is not None:
-                return await self._exchanges.get(link, own | fields)
+                return await self._exchanges.get(link, own | fields, anew=anew)
             if self._resolver is not None and link.address is None:
                 await self._resolver.resolve(link.host, link.port, socket.AF_UNSPEC)
             return await self._session.get(

@@ -135,10 +135,13 @@ class Exchanges:
             self._origins[origin] = request
         return request
 
-    async def get(self, link: Link, fields: dict[str, str]) -> Response | SmallResponse:
+    async def get(
+        self, link: Link, fields: dict[str, str], *, anew: bool = False
+    ) -> Response | SmallResponse:
         """Send a GET and return the response when its head has arrived.
 
-        :raises KeptConnectionError: the connection was not a new one; the next one is.
+        :param anew: on a new connection.
+        :raises KeptConnectionError: the connection was not a new one; ask anew.
         :raises ClientError, OSError: no head arrives.
         """
         began_at = self._loop.time()
@@ -146,7 +149,7 @@ class Exchanges:
         left = self._left.pop((link.origin, head), None)
         if isinstance(left, SmallResponse):
             return left
-        line, is_kept = await self._take(link.origin) if left is None else (left, True)
+        line, is_kept = (left, True) if left else await self._take(link.origin, anew=anew)
         if fields.get("Range", "-").endswith("-"):  # it will be long
             self._make_ready(link.origin)
         try:
@@ -155,9 +158,7 @@ class Exchanges:
         except (ClientOSError, ClientConnectionResetError, ServerDisconnectedError) as exc:
             if not is_kept:
                 raise
-            # What else is kept has probably ended as well, and its end is on its way.
-            self._lines.drop_all(link.origin)
-            self._connector.drop_idle(self._request_to(link.origin))
+            self._drop_kept(link.origin)
             raise KeptConnectionError("A connection that was kept has ended.") from exc
         if left is None and (small is not None or response.status in _LONG):
             self._spares.note(link.origin, self._loop.time() - began_at)
@@ -182,11 +183,19 @@ class Exchanges:
         if not self._connector.has_idle(self._request_to(origin)):
             self._spares.prepare(origin)
 
-    async def _take(self, origin: str) -> tuple[Line, bool]:
+    def _drop_kept(self, origin: str) -> None:
+        """Close what is kept: where one has ended, so have others, and their end is on its way."""
+        self._lines.drop_all(origin)
+        self._connector.drop_idle(self._request_to(origin))
+
+    async def _take(self, origin: str, *, anew: bool) -> tuple[Line, bool]:
         """Return a connection: one that is kept, one that is being made, or a new one.
 
         Return as well whether it was there before it was wanted.
         """
+        if anew:
+            self._drop_kept(origin)
+            return await self._connect(origin), False
         is_kept = self._connector.has_idle(self._request_to(origin))
         if not is_kept:
             line = self._lines.take(origin)

@@ -10,7 +10,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from streamproxy.errors import ProxyError, ReadTimeout, UpstreamBusy, UpstreamCut, UpstreamProtocol
+from streamproxy.errors import (
+    ConnectionRefused,
+    KeptCut,
+    ProxyError,
+    ReadTimeout,
+    UpstreamBusy,
+    UpstreamCut,
+    UpstreamProtocol,
+)
 from streamproxy.protocol.filenames import find_filename
 from streamproxy.protocol.heads import Ask, upstream_fields
 from streamproxy.protocol.media_types import SNIFF_LENGTH, decide_media_type, says_nothing
@@ -110,40 +118,43 @@ async def _open_retrying(
     client: UpstreamClient, link: Link, ask: Ask, limits: Limits, identify: _Identify
 ) -> Resource:
     """Open the link; where nothing came of it, at most retry_attempts times more."""
+    anew = False
     for attempt in range(1, limits.retry_attempts + 1):
         try:
-            return await _open_anew(client, link, ask, limits, identify)
-        except (UpstreamCut, UpstreamBusy) as exc:
+            return await _open_anew(client, link, ask, limits, identify, anew=anew)
+        except (UpstreamCut, UpstreamBusy, ConnectionRefused) as exc:
+            if isinstance(exc, ConnectionRefused) and not anew:
+                raise
             logger.info("Asking again (attempt %d): %s", attempt, exc.detail)
             client.observer.retried()
-            wait = wait_s(exc, attempt)
+            wait, anew = wait_s(exc, attempt), isinstance(exc, KeptCut)
         if wait:
             await asyncio.sleep(wait)
-    return await _open_anew(client, link, ask, limits, identify)
+    return await _open_anew(client, link, ask, limits, identify, anew=anew)
 
 
 async def _open_anew(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, identify: _Identify
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, identify: _Identify, *, anew: bool
 ) -> Resource:
     """Open the link, a second time where remembered redirects may be why it failed."""
     try:
-        return await _open_once(client, link, ask, limits, identify)
+        return await _open_once(client, link, ask, limits, identify, anew=anew)
     except ProxyError:
         if not client.forget(link):
             raise
-    return await _open_once(client, link, ask, limits, identify)
+    return await _open_once(client, link, ask, limits, identify, anew=anew)
 
 
 async def _open_once(
-    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, identify: _Identify
+    client: UpstreamClient, link: Link, ask: Ask, limits: Limits, identify: _Identify, *, anew: bool
 ) -> Resource:
     """Open the link, a second time without the range where the site cannot do ranges."""
     sent = ask.range_to_forward
-    upstream = await client.open(link, upstream_fields(ask, sent))
+    upstream = await client.open(link, upstream_fields(ask, sent), anew=anew)
     if should_ask_again(ask, upstream.head, sent):
         upstream.release()
         sent = None
-        upstream = await client.open(link, upstream_fields(ask, sent))
+        upstream = await client.open(link, upstream_fields(ask, sent), anew=anew)
     try:
         if should_retry(upstream.head):
             raise UpstreamBusy(upstream.head.status, retry_after=retry_after_of(upstream.head))
