@@ -61,7 +61,8 @@ async def start_proxy(way: str, authority: trustme.CA) -> AsyncIterator[StartPro
             **settings: Any,
         ) -> Proxy:
             chosen: dict[str, Any] = {"allow_network": "127.0.0.0/8", "splice": way != "copy"}
-            chosen |= {"read_timeout": 2, "connect_timeout": 2}
+            # Longer than any machine stands still; a test that waits for them gives its own.
+            chosen |= {"read_timeout": 30, "connect_timeout": 20}
             made = Settings.parse(**(chosen | settings))
             options = dict(app_options or {})
             if way == "tls":

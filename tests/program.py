@@ -10,7 +10,7 @@ from pathlib import Path
 
 from subprocesses import clean_environment, finish, process
 
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 60
 
 
 def begun(*arguments: str, cwd: Path, **environment: str) -> AbstractAsyncContextManager[Process]:

@@ -7,15 +7,16 @@ import socket
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from itertools import cycle
+from itertools import count
 
 import pytest
 from subprocesses import finish, process
 
 # Below those that the system gives to whoever wants any: nobody else takes one of these in the
-# time between. Each process of pytest-xdist (gw0, gw1, ...) has a thousand.
+# time between. Each process of pytest-xdist (gw0, gw1, ...) has a thousand, and begins somewhere
+# in it: another run on this machine may have the same ones.
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_PORTS = cycle(range(16_000 + 1000 * _WORKER, 17_000 + 1000 * _WORKER))
+_PORTS = (16_000 + 1000 * _WORKER + number % 1000 for number in count(os.getpid()))
 
 
 def free_port() -> int:
@@ -23,7 +24,7 @@ def free_port() -> int:
     for port in _PORTS:
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
-    raise AssertionError  # a cycle has no end
+    raise AssertionError  # counting has no end
 
 
 class RedisServer:
@@ -51,7 +52,7 @@ class RedisServer:
             options += ["--requirepass", self._password]
         running = await self._stack.enter_async_context(process(program, *options, stdout=PIPE))
         assert running.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while b"Ready to accept connections" not in (line := await running.stdout.readline()):
                 assert line, "redis-server has ended"
 

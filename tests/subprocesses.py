@@ -12,7 +12,7 @@ from typing import IO
 import streamproxy
 
 Output = int | IO[bytes] | None
-END_TIMEOUT_S = 20
+END_TIMEOUT_S = 60
 
 
 def clean_environment(**environment: str) -> dict[str, str]:

@@ -217,7 +217,7 @@ async def send(port: int, request: bytes) -> None:
     with suppress(ConnectionError):
         await writer.drain()
         writer.write_eof()
-        await asyncio.wait_for(reader.read(), 5)
+        await asyncio.wait_for(reader.read(), 30)
     writer.close()
     with suppress(ConnectionError):
         await writer.wait_closed()

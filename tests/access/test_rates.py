@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from redis_servers import free_port, redis_server
+from timely import done_within
 
 from streamproxy.access.rates import _MAX_CLIENTS, Budget, RateCounter
 from streamproxy.errors import SettingsError
@@ -54,11 +55,11 @@ class TestCounting:
             assert await permitted(counter, 4, "b") == [True, True, True, False]
 
     async def test_next_passes_when_the_time_told_is_over(self, store_url: str) -> None:
-        async with counting(Rate(2, 1), store_url=store_url) as counter:
+        async with counting(Rate(2, 3), store_url=store_url) as counter:
             assert await permitted(counter, 2) == [True, True]
             refused = await counter.count("a")
             assert refused.is_exceeded
-            assert 0 < refused.reset_s <= 1
+            assert 0 < refused.reset_s <= 3
             await asyncio.sleep(refused.reset_s + 0.01)
             assert await permitted(counter, 1) == [True]
 
@@ -152,8 +153,13 @@ class TestRedis:
 
     async def test_dead_one_is_not_waited_for(self, caplog: pytest.LogCaptureFixture) -> None:
         url = f"redis://:s3cret@127.0.0.1:{free_port()}/0"
-        async with counting(HOURLY, store_url=url) as counter, asyncio.timeout(1):
-            assert await permitted(counter, 4) == [True, True, True, False]
+
+        async def ask() -> list[bool]:
+            caplog.clear()
+            async with counting(HOURLY, store_url=url) as counter, asyncio.timeout(10):
+                return await permitted(counter, 4)
+
+        assert await done_within(1, ask) == [True, True, True, False]
         assert len(caplog.messages) == 1
         assert "s3cret" not in caplog.text
 
@@ -169,7 +175,7 @@ class TestRedis:
             together = await asyncio.gather(*(counter.count("a") for _ in range(40)))
             assert sum(not budget.is_exceeded for budget in together) == 3
             assert await permitted(counter, 20, "b") == [True] * 3 + [False] * 17
-        assert 0.9 < asyncio.get_running_loop().time() - started < 2.5
+        assert 0.9 < asyncio.get_running_loop().time() - started < 8  # each on its own: 20
         (warning,) = caplog.messages
         assert "TimeoutError" in warning
         server.close()
@@ -188,9 +194,8 @@ class TestRedis:
             await asyncio.sleep(0.1)  # the pause: the next request asks Redis again
             asking = asyncio.ensure_future(counter.count("a"))
             await asyncio.sleep(0)
-            async with asyncio.timeout(0.09):
-                await counter.count("a")
-            assert not asking.done()
+            await counter.count("a")
+            assert not asking.done()  # who waits as well ends after it
             assert isinstance(await asking, Budget)
         server.close()
         await server.wait_closed()

@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from .upstream import Upstream
 from .viewer import WAIT_MS, Viewer
 
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 20
-CLIPS_TIMEOUT_S = 120
+START_TIMEOUT_S = 60
+CLIPS_TIMEOUT_S = 300
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -88,9 +88,14 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of real clips, which the processes of pytest-xdist share."""
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder, unfinished = base / "clips", base / "clips-unfinished"
+    return made_once(base / "clips", make_clips)
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Let the first process that asks for a folder make it, and the others wait for it."""
+    unfinished = folder.with_name(f"{folder.name}-unfinished")
     try:
-        (base / "clips-begun").mkdir()
+        folder.with_name(f"{folder.name}-begun").mkdir()
     except FileExistsError:
         give_up_at = time.monotonic() + CLIPS_TIMEOUT_S
         while not folder.exists():
@@ -98,7 +103,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
             time.sleep(0.1)
     else:
         unfinished.mkdir()
-        make_clips(unfinished)
+        make(unfinished)
         unfinished.rename(folder)
     return folder
 

@@ -16,7 +16,7 @@ from streamproxy import Settings, create_app, default_middlewares
 
 from .conftest import served
 
-WAIT_S = 20
+WAIT_S = 60
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,8 @@ async def dropping(viewer: Viewer, _upstream: Upstream) -> None:
             dataTransfer.setData("text/plain", "https://example.com/film.mp4");
             const drag = { dataTransfer, bubbles: true, cancelable: true };
             document.body.dispatchEvent(new DragEvent("dragenter", drag));
-            document.body.dispatchEvent(new DragEvent("dragover", drag));
+            // Again and again, as browsers do: else the sign is gone when axe looks.
+            setInterval(() => document.body.dispatchEvent(new DragEvent("dragover", drag)), 50);
         }"""
     )
     await expect(viewer.page.locator("#drop")).to_be_visible()

@@ -1,6 +1,7 @@
 """What the browser cannot decode is named; what was never there is not missed."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import av
@@ -8,6 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from .clips import encode
+from .conftest import made_once
 from .upstream import Upstream
 from .viewer import Viewer
 
@@ -18,15 +20,19 @@ HEVC, AC3 = "HEVC (H.265)", "Dolby Digital (AC-3)"
 @pytest.fixture(scope="module")
 def clips(media: Path) -> None:
     """Add clips with what Chromium does not decode, and with one track alone."""
+    made_once(media / "codecs", partial(make, media))
+
+
+def make(media: Path, folder: Path) -> None:
     for name, video, audio in (
         *(("hevc.mp4", "libx265", "aac"), ("ac3.mp4", "libx264", "ac3")),
         *(("hevc.mkv", "libx265", "aac"), ("ac3.mkv", "libx264", "ac3")),
         ("hevc-ac3.mkv", "libx265", "ac3"),
     ):
-        encode(media / name, video=video, audio=audio, options=QUIET, seconds=8)
+        encode(folder / name, video=video, audio=audio, options=QUIET, seconds=8)
     for kind in ("video", "audio"):
-        take(media / "moov-last.mp4", media / f"only-{kind}.mp4", kind)
-        take(media / "vp8.webm", media / f"only-{kind}.webm", kind)
+        take(media / "moov-last.mp4", folder / f"only-{kind}.mp4", kind)
+        take(media / "vp8.webm", folder / f"only-{kind}.webm", kind)
 
 
 def take(source: Path, target: Path, kind: str) -> None:
@@ -53,7 +59,7 @@ def take(source: Path, target: Path, kind: str) -> None:
 async def test_half_that_cannot_be_decoded_is_named_while_the_other_plays(
     viewer: Viewer, upstream: Upstream, clip: str, title: str, codec: str
 ) -> None:
-    await viewer.watch(upstream.link(f"/clips/{clip}"))
+    await viewer.watch(upstream.link(f"/clips/codecs/{clip}"))
     await expect(viewer.problem.get_by_role("heading")).to_have_text(title)
     await expect(viewer.problem).to_contain_text(f"This browser cannot decode {codec}.")
     assert not await viewer.about_video("paused")
@@ -68,7 +74,7 @@ async def test_half_that_cannot_be_decoded_is_named_while_the_other_plays(
 async def test_codec_that_is_known_to_be_missing_is_said_before_it_plays(
     viewer: Viewer, upstream: Upstream, clip: str, codec: str
 ) -> None:
-    await viewer.visit(url=upstream.link(f"/clips/{clip}"))  # which nobody has touched
+    await viewer.visit(url=upstream.link(f"/clips/codecs/{clip}"))  # which nobody has touched
     await expect(viewer.problem).to_contain_text("This browser may not play all of it")
     await expect(viewer.problem).to_contain_text(codec)
 
@@ -78,7 +84,7 @@ async def test_file_of_which_nothing_can_be_decoded_is_refused_by_name(
     viewer: Viewer, upstream: Upstream
 ) -> None:
     await viewer.visit()
-    await viewer.play(upstream.link("/clips/hevc-ac3.mkv"))
+    await viewer.play(upstream.link("/clips/codecs/hevc-ac3.mkv"))
     await expect(viewer.problem).to_contain_text("Code: media_unsupported")
     await expect(viewer.problem).to_contain_text(f"this browser cannot decode {HEVC}, {AC3}.")
 
@@ -87,7 +93,7 @@ async def test_file_of_which_nothing_can_be_decoded_is_refused_by_name(
 @pytest.mark.parametrize(
     "clip",
     [
-        *("only-video.mp4", "only-video.webm", "only-audio.mp4", "only-audio.webm"),
+        *(f"codecs/only-{kind}" for kind in ("video.mp4", "video.webm", "audio.mp4", "audio.webm")),
         *("moov-first.mp4", "moov-last.mp4", "vp8.webm", "vp9.webm"),
     ],
 )

@@ -73,7 +73,8 @@ async def test_seek_bar_moves_by_pointer(viewer: Viewer, upstream: Upstream) -> 
     box = await box_of(viewer.page.locator("#seek"))
     await viewer.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     await viewer.sees_it_play(beyond=MIDDLE - 1)
-    assert await viewer.position() == pytest.approx(MIDDLE + 1, abs=3)
+    # The film runs on meanwhile; elsewhere would be near its start or its end.
+    assert MIDDLE - 2 < await viewer.position() < MIDDLE + 8
 
 
 async def test_dragging_the_seek_bar_asks_for_nothing_on_the_way(
@@ -125,6 +126,7 @@ async def test_time_under_the_pointer_is_shown(viewer: Viewer, upstream: Upstrea
 
 
 async def test_buffered_part_is_shown(viewer: Viewer, upstream: Upstream) -> None:
+    upstream.pace_s *= 2
     await viewer.watch(upstream.link("/paced/moov-first.mp4"))
     shown = r"""(() => {
         const { backgroundImage } = document.getElementById("track").style;
@@ -132,6 +134,7 @@ async def test_buffered_part_is_shown(viewer: Viewer, upstream: Upstream) -> Non
         return Math.abs(end - 100 * video.buffered.end(0) / video.duration) < 2;
     })()"""
     await viewer.until(f"video.buffered.end(0) < video.duration - 5 && {shown}")
+    upstream.pace_s = 0
     await viewer.until(f"video.buffered.end(0) > video.duration - 1 && {shown}")
 
 
@@ -338,8 +341,8 @@ async def test_controls_rest_while_it_plays_and_nobody_moves(
     viewer: Viewer, upstream: Upstream
 ) -> None:
     await viewer.watch(upstream.link("/clips/moov-first.mp4"))
-    await wake(viewer)
     before = await viewer.page.evaluate("performance.now()")
+    await wake(viewer)
     await viewer.until(RESTS)
     assert await viewer.page.evaluate("performance.now()") - before > REST_MS * 0.9
     bar = viewer.page.locator("#bar")
@@ -352,6 +355,7 @@ async def test_controls_rest_while_it_plays_and_nobody_moves(
 async def test_controls_never_rest_while_they_are_needed(
     viewer: Viewer, upstream: Upstream
 ) -> None:
+    await viewer.page.clock.install()
     await viewer.watch(upstream.link("/clips/moov-first.mp4"))
     press = viewer.page.keyboard.press
     needed: tuple[tuple[str, Act, Act], ...] = (
@@ -362,11 +366,11 @@ async def test_controls_never_rest_while_they_are_needed(
     for why, begin, end in needed:
         await wake(viewer)
         await begin()
-        before = await viewer.page.evaluate("performance.now()")
-        await viewer.until(f"performance.now() > {before + REST_MS + 500}")
+        await viewer.page.clock.fast_forward(REST_MS + 500)
         assert not await viewer.page.evaluate(f"{RESTS}"), why
         await end()
     await viewer.page.keyboard.press("0")
+    await viewer.page.clock.fast_forward(REST_MS + 500)
     await viewer.until(RESTS)
 
 
@@ -404,9 +408,9 @@ async def test_click_on_the_picture_pauses_and_a_double_click_fills_the_screen(
 
 
 async def test_sound_alone_keeps_its_controls(viewer: Viewer, upstream: Upstream) -> None:
+    await viewer.page.clock.install()
     await viewer.watch(upstream.link("/clips/sound.webm"))
-    before = await viewer.page.evaluate("performance.now()")
-    await viewer.until(f"performance.now() > {before + REST_MS + 500}")
+    await viewer.page.clock.fast_forward(REST_MS + 500)
     assert not await viewer.page.evaluate(RESTS)
     await expect(control(viewer, "Pause")).to_be_visible()
     await expect(viewer.page.locator("#pip")).to_be_hidden()

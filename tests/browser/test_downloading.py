@@ -44,6 +44,7 @@ class Site:
     """A site with one file, and what it does when it is asked for it.
 
     :param cuts: how many of the next answers break off in the middle.
+    :param pace_s: seconds for 50 kB where it is paced.
     :param asked: the Range and If-Range of each request for more than a look.
     """
 
@@ -51,6 +52,7 @@ class Site:
     fields: dict[str, str] = field(default_factory=lambda: {"ETag": '"v1"'})
     cuts: int = 0
     paced: bool = False
+    pace_s: float = 0.05
     on_cut: Callable[[], None] = lambda: None
     status: int = 200
     asked: list[tuple[str | None, str | None]] = field(default_factory=list)
@@ -82,9 +84,10 @@ class Site:
         for at in range(0, end, 50_000):
             await response.write(body[at : min(at + 50_000, end)])
             if self.paced:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(self.pace_s)
         if is_cut:
             self.cuts -= 1
+            self.paced = self.cuts > 0  # what is cut no more need not take long
             self.on_cut()
             assert request.transport is not None
             request.transport.close()
@@ -145,7 +148,7 @@ async def test_film_that_plays_is_saved_too(viewer: Viewer, upstream: Upstream) 
 
 
 async def test_progress_is_shown(page: Page) -> None:
-    async with downloading(page, site := Site()) as viewer:
+    async with downloading(page, site := Site(pace_s=0.1)) as viewer:
         await start(viewer, site, paced=True)
         bar = page.get_by_role("progressbar", name="film.mp4")
         shown = bar.locator("xpath=following-sibling::p").first
@@ -154,6 +157,7 @@ async def test_progress_is_shown(page: Page) -> None:
         )
         await viewer.until("document.querySelector('progress').value > 0.3")
         assert await bar.evaluate("(bar) => bar.value / bar.max") < 1
+        site.paced = False
         await is_done(viewer)
         await expect(bar).to_be_hidden()
 
@@ -224,7 +228,7 @@ async def test_download_that_gave_up_goes_on_when_told(page: Page, complaints: l
 
 
 async def test_canceled_download_leaves_no_file(page: Page) -> None:
-    async with downloading(page, site := Site()) as viewer:
+    async with downloading(page, site := Site(pace_s=0.2)) as viewer:
         await start(viewer, site, paced=True)
         await expect(page.get_by_text(" left")).to_be_visible()
         await page.locator("#downloads").get_by_role("button", name="Cancel").click()
@@ -235,7 +239,7 @@ async def test_canceled_download_leaves_no_file(page: Page) -> None:
 
 
 async def test_file_that_was_there_stays_until_the_new_one_is_whole(page: Page) -> None:
-    async with downloading(page, site := Site()) as viewer:
+    async with downloading(page, site := Site(pace_s=0.2)) as viewer:
         await start(viewer, site)
         await is_done(viewer)
         await viewer.button("Close").click()

@@ -91,6 +91,7 @@ async def test_what_fails_is_said(
 async def test_film_that_breaks_off_for_good_is_said(
     firefox: Firefox, proxy: str, upstream: Upstream
 ) -> None:
+    upstream.pace_s *= 2  # the place that is sought must not be held yet
     await play(firefox, proxy, upstream.link("/paced/moov-first.mp4"))
     await sees_it_play(firefox)
     upstream.mood = gone

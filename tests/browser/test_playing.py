@@ -36,7 +36,8 @@ async def test_seeks_to_the_middle(viewer: Viewer, upstream: Upstream, clip: str
     await viewer.until("video.readyState >= 1")
     await viewer.video.evaluate("(video, position) => { video.currentTime = position }", MIDDLE)
     await viewer.sees_it_play(beyond=MIDDLE)
-    assert await viewer.position() == pytest.approx(MIDDLE + 1, abs=3)
+    # The film runs on meanwhile; elsewhere would be near its start or its end.
+    assert MIDDLE - 2 < await viewer.position() < MIDDLE + 8
 
 
 async def test_seeking_asks_the_site_for_a_later_range(viewer: Viewer, upstream: Upstream) -> None:
@@ -77,8 +78,18 @@ async def test_link_that_cannot_be_sought_plays_from_the_start(
     await expect(facts).to_contain_text("Plays from the start only")
     await expect(facts).to_contain_text("Unknown")
     await expect(viewer.page.get_by_text("so the time asked for was left out")).to_be_visible()
+    # Written down: it is at its start for a moment only.
+    await viewer.video.evaluate(
+        """(video) => {
+            video.lowest = video.currentTime;
+            const note = () => { video.lowest = Math.min(video.lowest, video.currentTime); };
+            for (const type of ["emptied", "seeking", "playing", "timeupdate"]) {
+                video.addEventListener(type, note);
+            }
+        }"""
+    )
     await viewer.button("Start over").click()
-    await viewer.until("video.currentTime < 1")
+    await viewer.until("video.lowest < 1")
     await viewer.sees_it_play()
 
 
@@ -89,7 +100,7 @@ async def test_address_opens_a_link_at_a_time(
     link = upstream.link("/clips/moov-first.mp4?a=1&b=%2F+x")
     await viewer.open_at(link, written)
     await viewer.sees_it_play(beyond=10)
-    assert await viewer.position() == pytest.approx(11, abs=3)
+    assert 9 < await viewer.position() < 19
     await expect(viewer.field).to_have_value(link)
 
 
@@ -182,7 +193,9 @@ async def test_new_link_replaces_one_that_is_still_checked(
     await viewer.visit()
     async with viewer.page.expect_event("requestfailed") as canceled:
         await viewer.play(upstream.link("/slow/film.mp4"))
-        await expect(viewer.page.get_by_text("Checking the link…")).to_be_visible()
+        await expect(
+            viewer.page.get_by_text(re.compile(r"checking", re.IGNORECASE))
+        ).to_be_visible()
         await viewer.play(upstream.link("/clips/moov-first.mp4"))
     assert "slow" in (await canceled.value).url
     await viewer.sees_it_play()

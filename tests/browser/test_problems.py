@@ -136,6 +136,7 @@ async def test_file_that_browsers_cannot_play_can_be_downloaded(
 async def test_link_that_expires_while_it_plays_goes_on_later(
     viewer: Viewer, upstream: Upstream, complaints: list[str]
 ) -> None:
+    upstream.pace_s *= 2  # the place that is sought must not be held yet
     await viewer.watch(upstream.link("/paced/moov-first.mp4"))
     upstream.mood = expired
     await viewer.video.evaluate("(video) => { video.currentTime = 15 }")
@@ -149,6 +150,7 @@ async def test_link_that_expires_while_it_plays_goes_on_later(
 async def test_interruption_of_a_link_that_works_is_told_apart(
     viewer: Viewer, upstream: Upstream, complaints: list[str]
 ) -> None:
+    upstream.pace_s *= 2  # the place that is sought must not be held yet
     await viewer.watch(upstream.link("/paced/moov-first.mp4"))
     upstream.mood = stuck
     await viewer.video.evaluate("(video) => { video.currentTime = 15 }")
@@ -161,6 +163,7 @@ async def test_film_that_breaks_off_for_good_is_said(
     viewer: Viewer, upstream: Upstream, complaints: list[str]
 ) -> None:
     """A picture was on the screen: Chromium lets nobody read it any more after a refusal."""
+    upstream.pace_s *= 2  # it must not be held as a whole yet
     await viewer.watch(upstream.link("/paced/moov-first.mp4"))
     upstream.mood, upstream.breaks_off = expired, True
     await expect(viewer.problem).to_contain_text("The site answered 403")

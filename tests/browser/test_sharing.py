@@ -1,5 +1,6 @@
 """What plays is shared: its page, with or without the time."""
 
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -8,6 +9,7 @@ from playwright.async_api import expect
 from .upstream import Upstream
 from .viewer import Viewer
 
+SAID_MS = 3000
 NO_CLIPBOARD = "Object.defineProperty(navigator, 'clipboard', { value: undefined })"
 # What a phone has: a sheet to which a page hands a link. It stands for that sheet alone.
 SHEET = """navigator.share = async (what) => { window.handed = what; };
@@ -29,14 +31,17 @@ def asks(address: str) -> dict[str, list[str]]:
 
 async def test_link_to_what_plays_is_copied(viewer: Viewer, upstream: Upstream) -> None:
     await viewer.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    link = upstream.link("/clips/vp8.webm?a=1&b=%2F+x")
+    clock, link = viewer.page.clock, upstream.link("/clips/vp8.webm?a=1&b=%2F+x")
+    await clock.install()
     await plays(viewer, link)
+    await clock.pause_at(time.time() + 60)  # what is said for a moment stays until it is seen
     await viewer.button("Copy link").click()
     await expect(viewer.button("Link copied")).to_be_visible()
     copied = await viewer.page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith(viewer.address)
     assert asks(copied) == {"url": [link]}
     await expect(viewer.page.get_by_label("Link to this page")).to_be_hidden()
+    await clock.fast_forward(SAID_MS)
     await expect(viewer.button("Copy link")).to_be_visible()
 
     position = int(await viewer.position())
@@ -46,6 +51,7 @@ async def test_link_to_what_plays_is_copied(viewer: Viewer, upstream: Upstream) 
     copied = await viewer.page.evaluate("navigator.clipboard.readText()")
     assert asks(copied) == {"url": [link], "t": [str(position)]}
 
+    await clock.resume()
     await viewer.page.goto(copied)
     await viewer.start_if_asked()
     await viewer.sees_it_play(beyond=position)

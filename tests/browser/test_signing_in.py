@@ -131,6 +131,7 @@ async def test_whoever_signs_out_is_out(guest: Viewer, gate: Gate, upstream: Ups
 async def test_session_that_ends_while_a_film_plays_goes_on_after_signing_in(
     guest: Viewer, upstream: Upstream
 ) -> None:
+    upstream.pace_s *= 2  # the place that is sought must not be held yet
     await guest.visit(token=TOKEN)
     await guest.play(upstream.link("/paced/moov-first.mp4"))
     await guest.sees_it_play()

@@ -33,7 +33,8 @@ def stuck(first_pos: int) -> None:
 class Upstream:
     """A site on loopback whose mood a test can change.
 
-    ``first_positions`` are those asked for so far. With ``breaks_off`` what is paced ends at once.
+    ``first_positions`` are those asked for so far. With ``breaks_off`` what is paced ends at once;
+    ``pace_s`` are the seconds between two parts of it.
     """
 
     def __init__(self, clips: Path) -> None:
@@ -46,6 +47,7 @@ class Upstream:
         """Forget what the last test did."""
         self.mood: Mood = willing
         self.breaks_off = False
+        self.pace_s = PACE_S
         self.first_positions: list[int] = []
 
     def app(self) -> web.Application:
@@ -98,7 +100,7 @@ class Upstream:
         with suppress(ClientConnectionResetError):  # the person went elsewhere
             for at in range(first_pos, len(clip), PACE_BYTES):
                 await response.write(clip[at : at + PACE_BYTES])
-                await asyncio.sleep(PACE_S)
+                await asyncio.sleep(self.pace_s)
                 if self.breaks_off and request.transport is not None:
                     request.transport.abort()
         return response

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from playwright.async_api import Locator, Page, expect
 
 # Generous: two busy cores decode video in software.
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 expect.set_options(timeout=WAIT_MS)
 
 _UNTIL = """(wait_ms) => new Promise((resolve, reject) => {

@@ -14,7 +14,7 @@ from proxies import Proxy
 from subprocesses import clean_environment, process
 from visitors import proxy_at
 
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 60
 # What a program says that forgot something when it ended.
 LEFTOVERS = re.compile(
     r"Traceback|was destroyed|never retrieved|never awaited|Warning: unclosed|Exception ignored"
@@ -33,7 +33,7 @@ class Program:
     process: Process
     errors: Path
 
-    async def end(self, within_s: float = 10) -> tuple[int, str]:
+    async def end(self, within_s: float = 30) -> tuple[int, str]:
         """Wait for the end of the process; return exit status and standard error."""
         status = await asyncio.wait_for(self.process.wait(), within_s)
         return status, self.errors.read_text()

@@ -42,7 +42,7 @@ async def main() -> None:
         del pairs
         url = proxy.url("/stream", upstream.link())
         playing = await asyncio.gather(*(viewers.get(url) for _ in range(VIEWERS)))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while most - held() < PIECES * LENGTH / 2**20 / 2:
                 await asyncio.sleep(0.1)
         assert (len(kept), len(playing)) == (PIECES, VIEWERS)
@@ -59,7 +59,7 @@ def test_memory_that_a_burst_leaves_is_given_back() -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -24,6 +24,9 @@ from visitors import calling, connected, eventually, has_streams
 from streamproxy import Settings, create_app
 
 HALF = len(CONTENT) // 2
+# Seconds for an end that comes soon: what waits for a client's head, a kept connection or a busy
+# site would take 20, and a silent site 30.
+SOON_S = 15
 WHOLE = {"Content-Type": "video/mp4", "Content-Length": str(len(CONTENT)), "ETag": '"v1"'}
 
 
@@ -61,7 +64,7 @@ async def is_draining(proxy: Proxy) -> bool:
     async def says_so() -> bool:
         return (await health(proxy))[:2] == (503, "draining")
 
-    return await eventually(says_so, 5)
+    return await eventually(says_so, 20)
 
 
 async def refusal(proxy: Proxy, link: str) -> str:
@@ -93,7 +96,7 @@ class TestProgram:
         halves = Halves()
         async with (
             raw_upstream(halves) as upstream,
-            started("--shutdown-grace", "1", cwd=tmp_path) as program,
+            started("--shutdown-grace", "3", cwd=tmp_path) as program,
         ):
             proxy = program.proxy
             ending = [await begin(proxy, upstream.link("/film.mp4")) for _ in range(25)]
@@ -112,8 +115,8 @@ class TestProgram:
             for got in endless:
                 with pytest.raises(ClientPayloadError):
                     await got.read()
-            assert 0.9 < time.monotonic() - signalled < 4
-            await assert_ends_well(program, 4)
+            assert 2.9 < time.monotonic() - signalled < SOON_S
+            await assert_ends_well(program, SOON_S)
 
     async def test_last_stream_ends_the_grace(self, tmp_path: Path) -> None:
         halves = Halves()
@@ -126,7 +129,7 @@ class TestProgram:
             assert await is_draining(program.proxy)
             halves.go_on.set()
             assert await got.read() == CONTENT[HALF:]
-            await assert_ends_well(program, 5)
+            await assert_ends_well(program, 30)
 
     async def test_second_signal_ends_at_once(self, tmp_path: Path) -> None:
         async with (
@@ -137,7 +140,7 @@ class TestProgram:
             program.process.terminate()
             assert await is_draining(program.proxy)
             program.process.terminate()
-            await assert_ends_well(program, 5)
+            await assert_ends_well(program, SOON_S)
             for got in streams:
                 with pytest.raises(ClientError):
                     await got.read()
@@ -163,9 +166,9 @@ class TestProgram:
             assert await got.read() == CONTENT
             assert await has_streams(program.proxy, 1)
             program.process.terminate()
-            await assert_ends_well(program, 6)
+            await assert_ends_well(program, SOON_S)
             for visitor in (stream, validation, silent, half):
-                assert await visitor.is_cut_within(1)
+                assert await visitor.is_cut_within(SOON_S)
 
     async def test_signal_in_the_resume_back_off(self, tmp_path: Path) -> None:
         refused = asyncio.Event()
@@ -183,11 +186,12 @@ class TestProgram:
             started("--shutdown-grace", "0.3", cwd=tmp_path) as program,
         ):
             got = await begin(program.proxy, upstream.link())
-            await asyncio.wait_for(refused.wait(), 5)
+            await asyncio.wait_for(refused.wait(), 20)
             program.process.terminate()
-            with pytest.raises(ClientPayloadError):
-                await got.read()
-            await assert_ends_well(program, 4)
+            async with asyncio.timeout(SOON_S):
+                with pytest.raises(ClientPayloadError):
+                    await got.read()
+                await assert_ends_well(program, SOON_S)
 
     async def test_cut_of_a_body_without_a_length_is_a_reset(self, tmp_path: Path) -> None:
         """HTTP/1.0: an orderly end of the connection would be the end of the body."""
@@ -205,8 +209,8 @@ class TestProgram:
             await visitor.read_head()
             assert await visitor.read_body(5) == b"first"
             program.process.terminate()
-            assert await visitor.read_to_end() == (b"", True)
-            await assert_ends_well(program, 4)
+            assert await visitor.read_to_end(SOON_S) == (b"", True)
+            await assert_ends_well(program, SOON_S)
 
     @pytest.mark.parametrize(("name", "version"), [("film.mp4", "1.1"), ("unmeasured.mp4", "1.0")])
     async def test_last_bytes_for_slow_clients_are_sent_or_cut(
@@ -231,20 +235,20 @@ class TestProgram:
             }
             await settled(program)
             program.process.terminate()
-            await asyncio.wait_for(program.process.wait(), 6)
+            await asyncio.wait_for(program.process.wait(), 30)
             for length, visitor in visitors.items():
                 received, was_reset = await visitor.read_to_end()
                 body = received.partition(b"\r\n\r\n")[2]
                 is_visible = was_reset or version == "1.1"  # which says the length
                 assert len(body) == length or is_visible, f"{len(body)} of {length} bytes"
-            await assert_ends_well(program, 6)
+            await assert_ends_well(program, 30)
 
 
 class TestSubApp:
     async def test_shutdown_of_the_parent_does_the_same(self) -> None:
         halves = Halves()
         parent = web.Application()
-        settings = Settings.parse(allow_network="127.0.0.0/8", shutdown_grace=1)
+        settings = Settings.parse(allow_network="127.0.0.0/8", shutdown_grace=3)
         parent.add_subapp("/video/", create_app(settings))
         runner = web.AppRunner(parent, access_log=None)
         await runner.setup()
@@ -268,8 +272,8 @@ class TestSubApp:
             for got in endless:
                 with pytest.raises(ClientPayloadError):
                     await got.read()
-            await asyncio.wait_for(cleanup, 4)
-            assert 0.9 < time.monotonic() - began < 4
+            await asyncio.wait_for(cleanup, SOON_S)
+            assert 2.9 < time.monotonic() - began < SOON_S
             with pytest.raises(ClientConnectionError):
                 await client.get(proxy.url("/video/health"))
             proxy.close()

@@ -36,7 +36,7 @@ class TestReading:
             calling(proxy, "/stream", upstream.link()) as visitor,
         ):
             await visitor.read_head()
-            await asyncio.wait_for(upstream.closed.wait(), STALL_S + 5)
+            await asyncio.wait_for(upstream.closed.wait(), 20)
             assert await has_streams(proxy, 0)
             received, was_reset = await visitor.read_to_end()
             assert was_reset or len(received) < 2**30
@@ -50,11 +50,11 @@ class TestReading:
             raw_upstream(endless) as upstream,
             calling(proxy, "/stream", upstream.link()),
         ):
-            await asyncio.wait_for(upstream.closed.wait(), STALL_S + 5)
+            await asyncio.wait_for(upstream.closed.wait(), 20)
             assert await has_streams(proxy, 0)
 
     async def test_client_that_reads_slowly_is_not(self, start_proxy: StartProxy) -> None:
-        stall_s = 4 * STALL_S  # a busy machine sleeps longer than it is told to
+        stall_s = 10 * STALL_S  # a busy machine sleeps longer than it is told to
         proxy = await start_proxy(client_stall_timeout=stall_s)
         async with (
             raw_upstream(endless) as upstream,
@@ -62,13 +62,14 @@ class TestReading:
         ):
             await visitor.read_head()
             length = len(CONTENT)
-            for _ in range(int(4 * stall_s / 0.1)):  # several times the timeout
+            until = time.monotonic() + 1.5 * stall_s
+            while time.monotonic() < until:
                 assert await visitor.read_body(length) == CONTENT
                 await asyncio.sleep(0.1)
             assert not upstream.closed.is_set()
 
     async def test_silent_upstream_is_no_stall_of_the_client(self, start_proxy: StartProxy) -> None:
-        proxy = await start_proxy(client_stall_timeout=STALL_S, read_timeout=10)
+        proxy = await start_proxy(client_stall_timeout=STALL_S, read_timeout=30)
 
         async def answer(exchange: Exchange) -> None:
             fields = {"Content-Type": "video/mp4", "Content-Length": "10"}
@@ -86,12 +87,12 @@ class TestReading:
     async def test_client_that_stops_just_before_the_end_is_cut(self, tmp_path: Path) -> None:
         """The last bytes wait in the server when its handler has nothing left to do."""
         limits = ("--client-stall-timeout", "1", "--header-timeout", "1")
-        async with (
-            raw_upstream(sized) as upstream,
-            started(*limits, *SMALL_CHUNKS, cwd=tmp_path) as program,
-            AsyncExitStack() as stack,
-        ):
-            lengths = await lengths_that_just_do_not_fit(program, upstream)
+        async with AsyncExitStack() as stack:
+            upstream = await stack.enter_async_context(raw_upstream(sized))
+            # A machine that is busy takes longer to see it than the limits allow.
+            async with started(*SMALL_CHUNKS, cwd=tmp_path) as patient:
+                lengths = await lengths_that_just_do_not_fit(patient, upstream)
+            program = await stack.enter_async_context(started(*limits, *SMALL_CHUNKS, cwd=tmp_path))
             for length in lengths:
                 link = upstream.link(f"/{length}/film.mp4")
                 await stack.enter_async_context(calling(program.proxy, "/stream", link))
@@ -100,8 +101,8 @@ class TestReading:
                 return program.clients() <= 1  # whoever asks how many streams run
 
             await upstream.has_asked(1 + len(lengths))
-            assert await has_streams(program.proxy, 0, within_s=5)
-            assert await eventually(all_closed, 5), program.clients()
+            assert await has_streams(program.proxy, 0, within_s=30)
+            assert await eventually(all_closed, 30), program.clients()
 
 
 class TestHalfSentHeads:
@@ -141,7 +142,7 @@ class TestHalfSentHeads:
     ) -> None:
         async with (
             raw_upstream(Honest()) as upstream,
-            started("--header-timeout", "1", cwd=tmp_path) as program,
+            started("--header-timeout", "3", cwd=tmp_path) as program,
             AsyncExitStack() as stack,
         ):
             began = time.monotonic()
@@ -151,7 +152,7 @@ class TestHalfSentHeads:
 
             async def is_cut(visitor: Visitor) -> bool:
                 await act(visitor)
-                return await visitor.is_cut_within(5)
+                return await visitor.is_cut_within(18)
 
             cuts = asyncio.gather(*map(is_cut, visitors))
             served = 0
@@ -160,7 +161,7 @@ class TestHalfSentHeads:
                 assert await got.read() == CONTENT
                 served += 1
             assert all(await cuts)
-            assert 0.9 < time.monotonic() - began < 4
+            assert 2.9 < time.monotonic() - began < 18  # it would be 20 s if nobody said it
             assert served > 5
             program.process.terminate()
             status, err = await program.end()

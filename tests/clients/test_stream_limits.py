@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import resource
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from streamproxy.upstream.clean import MAX_IDLE
 
 TOO_MANY = (503, "too_many_streams")
 BUSY = "503 Service Unavailable"
+# Seconds after which a silent film, as some tests hold them, is given up.
+PATIENT = {"read_timeout": 60}
 
 
 async def open_ended(exchange: Exchange) -> None:
@@ -35,8 +38,15 @@ async def open_ended(exchange: Exchange) -> None:
     await exchange.wait_closed()
 
 
+async def endless(exchange: Exchange) -> None:
+    """Send a film as fast as it is taken."""
+    await exchange.send(response("200 OK", FILM))
+    while True:
+        await exchange.send(CONTENT)
+
+
 async def failing(exchange: Exchange) -> None:
-    """Fail in the way that the path names."""
+    """Fail in the way that the path names; others wait for their client, which has no time-out."""
     nothing = {"Content-Length": "0"}
     match exchange.target:
         case b"/missing.mp4":
@@ -47,13 +57,13 @@ async def failing(exchange: Exchange) -> None:
         case b"/reset.mp4":
             exchange.reset()
         case b"/silent.mp4":
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1)
         case b"/cut.mp4" if exchange.field("If-Range") is None:
             await exchange.send(response("200 OK", FILM, b"first"))
         case b"/cut.mp4":
             await exchange.send(response("404 Not Found", nothing))
         case _:
-            await open_ended(exchange)
+            await endless(exchange)
 
 
 @asynccontextmanager
@@ -69,7 +79,7 @@ async def streaming(proxy: Proxy, link: str, number: int) -> AsyncIterator[list[
 
 class TestMaxStreams:
     async def test_one_more_is_refused_until_one_ends(self, start_proxy: StartProxy) -> None:
-        proxy = await start_proxy(max_streams=3)
+        proxy = await start_proxy(max_streams=3, **PATIENT)
         async with (
             raw_upstream(open_ended) as upstream,
             streaming(proxy, upstream.link(), 3) as visitors,
@@ -86,7 +96,7 @@ class TestMaxStreams:
                 assert await code_of(proxy, upstream.link()) == TOO_MANY
 
     async def test_head_counts_too(self, start_proxy: StartProxy) -> None:
-        proxy = await start_proxy(max_streams=1)
+        proxy = await start_proxy(max_streams=1, **PATIENT)
         async with (
             raw_upstream(open_ended) as upstream,
             streaming(proxy, upstream.link(), 1),
@@ -95,7 +105,7 @@ class TestMaxStreams:
             assert got.status == 503
 
     async def test_nothing_but_streams_counts(self, start_proxy: StartProxy) -> None:
-        proxy = await start_proxy(max_streams=1, max_streams_per_client=1)
+        proxy = await start_proxy(max_streams=1, max_streams_per_client=1, **PATIENT)
 
         async def answer(exchange: Exchange) -> None:
             await (open_ended if exchange.target == b"/held.mp4" else Honest())(exchange)
@@ -111,14 +121,14 @@ class TestMaxStreams:
                         assert got.status == 200
 
     async def test_no_limit(self, start_proxy: StartProxy) -> None:
-        proxy = await start_proxy(max_streams=0)
+        proxy = await start_proxy(max_streams=0, **PATIENT)
         async with raw_upstream(open_ended) as upstream, streaming(proxy, upstream.link(), 40):
             assert await has_streams(proxy, 40)
 
 
 class TestMaxStreamsPerClient:
     async def test_another_client_is_served(self, start_proxy: StartProxy) -> None:
-        proxy = await start_proxy(max_streams=3, max_streams_per_client=2)
+        proxy = await start_proxy(max_streams=3, max_streams_per_client=2, **PATIENT)
         connector = TCPConnector(local_addr=("127.0.0.2", 0))
         async with (
             raw_upstream(open_ended) as upstream,
@@ -140,7 +150,7 @@ class TestCount:
     MAX = 5
 
     async def assert_exact(self, proxy: Proxy, link: str) -> None:
-        assert await has_streams(proxy, 0, within_s=3)
+        assert await has_streams(proxy, 0, within_s=30)
         async with streaming(proxy, link, self.MAX):
             assert await code_of(proxy, link) == TOO_MANY
 
@@ -151,7 +161,7 @@ class TestCount:
             handler_cancellation=handler_cancellation,
             max_streams=self.MAX,
             max_streams_per_client=self.MAX,
-            read_timeout=30,
+            **PATIENT,
         )
         chance = random.Random(16)  # noqa: S311  # moments, no secrets
 
@@ -164,9 +174,7 @@ class TestCount:
                 case b"/cut.mp4":
                     await exchange.send(response("206 Partial Content", FILM, b"first"))
                 case b"/flowing.mp4":
-                    await exchange.send(response("200 OK", FILM))
-                    while True:
-                        await exchange.send(CONTENT)
+                    await endless(exchange)
                 case _:
                     await open_ended(exchange)
 
@@ -192,28 +200,29 @@ class TestCount:
             max_streams_per_client=self.MAX,
             resume_attempts=1,
             retry_attempts=0,
-            read_timeout=0.2,
+            read_timeout=0.5,
         )
 
-        async with raw_upstream(b"") as closed:
-            refused = closed.link()
-        async with raw_upstream(failing) as upstream:
-            names = ("missing.mp4", "page.html", "reset.mp4", "silent.mp4", "cut.mp4")
-            links = [refused, "ftp://example.com/", "http://10.0.0.1/", "http:///"]
-            links += [upstream.link(f"/{name}") for name in names]
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))  # taken by nobody else, and listening nowhere
+            refused = f"http://127.0.0.1:{bound.getsockname()[1]}/film.mp4"
+            async with raw_upstream(failing) as upstream:
+                names = ("missing.mp4", "page.html", "reset.mp4", "silent.mp4", "cut.mp4")
+                links = [refused, "ftp://example.com/", "http://10.0.0.1/", "http:///"]
+                links += [upstream.link(f"/{name}") for name in names]
 
-            async def fail(link: str) -> None:
-                got = await proxy.stream(link)
-                if got.status == 200:
-                    with pytest.raises(ClientError):
-                        await got.read()
-                else:
-                    problem = await got.json(content_type="application/problem+json")
-                    assert problem["code"] != "internal_error"
+                async def fail(link: str) -> None:
+                    got = await proxy.stream(link)
+                    if got.status == 200:
+                        with pytest.raises(ClientError):
+                            await got.read()
+                    else:
+                        problem = await got.json(content_type="application/problem+json")
+                        assert problem["code"] != "internal_error"
 
-            for _ in range(5):
-                await asyncio.gather(*map(fail, links))
-            await self.assert_exact(proxy, upstream.link())
+                for _ in range(5):
+                    await asyncio.gather(*map(fail, links))
+                await self.assert_exact(proxy, upstream.link())
 
 
 class TestDescriptors:
@@ -288,7 +297,7 @@ class TestDescriptors:
                 for _ in range(80):
                     await stack.enter_async_context(calling(program.proxy, "/stream", link))
                 await asyncio.sleep(0.5)  # let it meet the limit
-            assert await has_streams(program.proxy, 0, within_s=10)
+            assert await has_streams(program.proxy, 0, within_s=30)
             async with streaming(program.proxy, link, 10):
                 pass
             program.process.terminate()

@@ -23,16 +23,16 @@ class Visitor:
 
     async def read_head(self) -> tuple[int, bytes]:
         """Return the status and the head of the next response."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             head = await self.reader.readuntil(b"\r\n\r\n")
         return int(head.split(b" ", 2)[1]), head
 
     async def read_body(self, length: int) -> bytes:
         """Return the next bytes of a body that is not chunked."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.reader.readexactly(length)
 
-    async def read_to_end(self, within_s: float = 10) -> tuple[bytes, bool]:
+    async def read_to_end(self, within_s: float = 20) -> tuple[bytes, bool]:
         """Return all that still comes, and whether it ended with a reset."""
         received = bytearray()
         try:
@@ -108,7 +108,7 @@ async def running_streams(proxy: Proxy) -> int:
         return int((await got.json())["streams"])
 
 
-async def has_streams(proxy: Proxy, number: int, within_s: float = 1) -> bool:
+async def has_streams(proxy: Proxy, number: int, within_s: float = 20) -> bool:
     """Tell whether just *number* streams run, now or soon."""
 
     async def holds() -> bool:

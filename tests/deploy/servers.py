@@ -21,7 +21,7 @@ from subprocesses import clean_environment, process
 from streamproxy.family import family_folder
 
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 60
 # So much of Python's own reports as no server may end with.
 BAD_SIGNS = ("Traceback", "Logging error", "Warning", "never awaited", "was destroyed")
 # prometheus-client closes its files by ending.
@@ -57,7 +57,7 @@ def other_address() -> str:
         return address
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 15) -> bool:
+async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 30) -> bool:
     """Look again and again, until something holds or the time is over."""
     try:
         async with asyncio.timeout(within_s):
@@ -109,16 +109,18 @@ class Server:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
 
-    async def has_workers(self, number: int, *, without: Sequence[int] = ()) -> bool:
+    async def has_workers(
+        self, number: int, *, without: Sequence[int] = (), within_s: float = START_TIMEOUT_S
+    ) -> bool:
         """Wait until just *number* workers run, and none of those named."""
 
         async def holds() -> bool:
             workers = self.workers()
             return len(workers) == number and not set(without) & set(workers)
 
-        return await eventually(holds, START_TIMEOUT_S)
+        return await eventually(holds, within_s)
 
-    async def end(self, within_s: float = 15) -> str:
+    async def end(self, within_s: float = 30) -> str:
         """Wait for the orderly end; return what it said."""
         status = await asyncio.wait_for(self.process.wait(), within_s)
         assert status == 0, self.errors

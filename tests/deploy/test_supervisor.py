@@ -127,7 +127,7 @@ class Parent:
 
     async def end(self) -> None:
         self.process.terminate()
-        assert await asyncio.wait_for(self.process.wait(), 15) == 0, self.errors
+        assert await asyncio.wait_for(self.process.wait(), 30) == 0, self.errors
 
 
 def prepare(folder: Path) -> None:
@@ -159,7 +159,7 @@ async def supervising(
         ) as running:
             parent = Parent(running, folder)
             assert running.stdout is not None
-            line = await asyncio.wait_for(running.stdout.readline(), 20)
+            line = await asyncio.wait_for(running.stdout.readline(), 60)
             assert line == b"ready\n", parent.errors
             yield parent
 

@@ -11,6 +11,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from congestion import algorithm, choose
 from halves import Halves, begin
 from program import begun, outcome
 from redis_servers import free_port
-from servers import ROOT, missing, program, supervised
+from servers import ROOT, eventually, missing, program, supervised
 from subprocesses import clean_environment, finish, process
 from upstreams import raw_upstream
 
@@ -39,7 +40,7 @@ async def states_until(listening: socket.socket, wanted: str) -> list[str]:
     """Return all states that are told, up to the first that begins with *wanted*."""
     told: list[str] = []
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not any(state.startswith(wanted) for state in told):
             told += (await loop.sock_recv(listening, 4096)).decode().split("\n")
     return told
@@ -51,17 +52,22 @@ async def test_states_are_told(tmp_path: Path, workers: str, is_abstract: bool) 
     address = f"@streamproxy-{os.getpid()}" if is_abstract else str(tmp_path / "notify")
     with manager(address) as listening:
         options = ("--workers", workers, "--shutdown-grace", "60")
-        environment = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"}
+        # A parent looks twice a second whether it is time for a sign of life.
+        allowed_s = int(workers)
+        environment = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": f"{allowed_s}000000"}
         async with (
             raw_upstream(Halves()) as upstream,
             supervised(*options, folder=tmp_path, **environment) as server,
         ):
             assert "READY=1" in await states_until(listening, "READY=1")
             loop = asyncio.get_running_loop()
-            began = loop.time()
+            came_at = []
             for _ in range(4):
                 await states_until(listening, "WATCHDOG=1")
-            assert loop.time() - began < 4  # twice within the second that was asked for, or so
+                came_at.append(loop.time())
+            gaps = sorted(later - earlier for earlier, later in pairwise(came_at))
+            # Twice within the time that was asked for, or so; a busy machine may delay one of them.
+            assert gaps[1] < 0.85 * allowed_s
             await begin(server.proxy, upstream.link())
             one = "STATUS=1 streams" if workers == "1" else "STATUS=2 workers, 1 streams"
             await states_until(listening, one)
@@ -77,6 +83,10 @@ async def test_states_are_told(tmp_path: Path, workers: str, is_abstract: bool) 
             await server.end()
 
 
+def is_stopped(pid: int) -> bool:
+    return "\nState:\tT" in Path(f"/proc/{pid}/status").read_text()
+
+
 async def test_stuck_program_gives_no_sign_of_life(tmp_path: Path) -> None:
     address = str(tmp_path / "notify")
     with manager(address) as listening:
@@ -84,6 +94,11 @@ async def test_stuck_program_gives_no_sign_of_life(tmp_path: Path) -> None:
         async with supervised(folder=tmp_path, **environment) as server:
             await states_until(listening, "WATCHDOG=1")
             server.process.send_signal(signal.SIGSTOP)
+
+            async def has_stopped() -> bool:
+                return is_stopped(server.process.pid)
+
+            assert await eventually(has_stopped)
             while select.select([listening], [], [], 0)[0]:  # what was told before
                 listening.recv(4096)
             loop = asyncio.get_running_loop()
@@ -171,7 +186,7 @@ async def test_descriptors_of_another_process_are_left_alone(tmp_path: Path) -> 
     given = {"LISTEN_PID": "1", "LISTEN_FDS": "1"}
     async with begun("--port", port, cwd=tmp_path, **given) as running:
         assert running.stdout is not None
-        line = await asyncio.wait_for(running.stdout.readline(), 20)
+        line = await asyncio.wait_for(running.stdout.readline(), 60)
     assert f":{port}/" in line.decode()
 
 

@@ -18,7 +18,8 @@ from upstreams import CONTENT, Honest, raw_upstream
 
 from streamproxy.family import family_folder
 
-LONG_GRACE = ("--shutdown-grace", "20")
+# Longer than a test waits for anything.
+LONG_GRACE = ("--shutdown-grace", "120")
 
 
 def is_running(pid: int) -> bool:
@@ -39,7 +40,7 @@ async def starts_to_drain(server: Server) -> bool:
         except ClientError:
             return True
 
-    return await eventually(refuses, 5)
+    return await eventually(refuses, 20)
 
 
 async def test_all_workers_serve(tmp_path: Path) -> None:
@@ -98,9 +99,10 @@ async def test_second_signal_ends_at_once(tmp_path: Path) -> None:
         server.process.terminate()
         assert await starts_to_drain(server)
         server.process.terminate()
-        with pytest.raises(ClientError):
-            await got.read()
-        await server.end(10)
+        async with asyncio.timeout(20):  # a silent site would be given up after 30 s
+            with pytest.raises(ClientError):
+                await got.read()
+            await server.end()
 
 
 async def test_killed_worker_comes_back_and_the_others_go_on(tmp_path: Path) -> None:
@@ -121,15 +123,21 @@ async def test_killed_worker_comes_back_and_the_others_go_on(tmp_path: Path) -> 
 
 
 async def test_worker_that_dies_young_is_replaced_later_each_time(tmp_path: Path) -> None:
+    began = time.monotonic()
+    replaced_at = []
     async with supervised("--workers", "2", folder=tmp_path) as server:
         for _ in range(3):
             victim = server.workers()[-1]
             os.kill(victim, signal.SIGKILL)
             assert await server.has_workers(2, without=[victim])
+            replaced_at.append(time.monotonic())
         server.process.terminate()
         said = await server.end()
     waits = re.findall(r"The next worker starts in ([\d.]+) s", said)
-    assert waits == ["0.5", "1.0", "2.0"]
+    expected = ["0.5", "1.0", "2.0"]
+    # On a busy machine the first one may have taken so long to start that it was not young.
+    was_young = replaced_at[0] - began < 5
+    assert waits == expected or (not was_young and waits == expected[:2])
 
 
 async def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
@@ -220,8 +228,12 @@ async def test_folder_that_was_tidied_away_is_made_anew(tmp_path: Path) -> None:
         shutil.rmtree(folder)
         server.process.send_signal(signal.SIGHUP)
         assert await server.has_workers(2, without=old)
-        async with server.proxy.client.get(server.proxy.url("/api/sessions")) as got:
-            assert (await got.json())["processes"] == 2
+
+        async def both_are_known() -> bool:  # one that takes a second to answer is left out
+            async with server.proxy.client.get(server.proxy.url("/api/sessions")) as got:
+                return bool((await got.json())["processes"] == 2)
+
+        assert await eventually(both_are_known)
         async with server.proxy.client.get(server.proxy.url("/metrics")) as got:
             assert got.status == 200
         server.process.terminate()
@@ -319,7 +331,7 @@ async def test_stuck_worker_is_replaced(tmp_path: Path) -> None:
         async def is_gone() -> bool:
             return stuck not in server.workers()
 
-        assert await eventually(is_gone, 45)
+        assert await eventually(is_gone, 120)
         assert time.monotonic() - began > 25
         assert await server.has_workers(2, without=[stuck])
         assert f"Worker {stuck} hangs" in server.errors

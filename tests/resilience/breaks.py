@@ -47,7 +47,7 @@ class Break:
         shortened = Shortened(exchange.head, exchange.reader, exchange.writer)
         shortened.at = self.at
         await self.answer(shortened)
-        await asyncio.wait_for(self.received.wait(), 5)
+        await asyncio.wait_for(self.received.wait(), 60)
         if self.end == "reset":
             exchange.reset()
         elif self.end == "cut":

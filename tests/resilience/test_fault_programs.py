@@ -8,8 +8,8 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from fault_programs import (
@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 from proxies import Proxy, serve
 from upstreams import raw_upstream
-from viewers import watch
+from viewers import Seen, watch
 
 from streamproxy import Settings, create_app
 
@@ -34,6 +34,8 @@ EXAMPLES = int(os.environ.get("STREAMPROXY_FAULT_EXAMPLES", "1000"))
 AT_A_TIME = 100
 # Seconds: short, because each stall lasts so long; long enough for a machine that is busy.
 READ_TIMEOUT = 0.2
+# For a machine that stands still for longer than that.
+ATTEMPTS = 5
 
 
 class Batch(tuple[Program, ...]):
@@ -43,6 +45,25 @@ class Batch(tuple[Program, ...]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} programs>"
+
+
+@asynccontextmanager
+async def beating() -> AsyncIterator[list[float]]:
+    """Yield a list that grows: the seconds between one turn of the event loop and a later one."""
+    gaps = [0.0]
+
+    async def beat() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.01)
+            gaps.append(loop.time() - before)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield gaps
+    finally:
+        task.cancel()
 
 
 class Bench:
@@ -64,21 +85,36 @@ class Bench:
                 raise check
         overdue = [check for check in checks if isinstance(check, Program)]
         # A machine that stood still for longer than READ_TIMEOUT is one more fault, of
-        # which the program knows nothing. It does not stand still at every attempt.
+        # which the program knows nothing. Where it does so again, that is no attempt.
         for program in overdue:
-            assert await self._check(program) is None, f"not completed: {program}"
+            for _ in range(ATTEMPTS):
+                async with beating() as gaps:
+                    failed = await self._check(program)
+                if failed is None or max(gaps) < READ_TIMEOUT / 4:
+                    break
+            assert failed is None, f"not completed: {program}"
 
-    async def _check(self, program: Program) -> Program | None:
-        """Hold what a client sees against the program; return one that was not completed."""
-        upstream = ProgrammedUpstream(program)
+    async def _watch(self, program: Program, upstream: ProgrammedUpstream) -> Seen | None:
+        """Return what a client sees, or None where the machine stood still in the warm-up."""
         async with raw_upstream(upstream, keep_alive=True) as server:
             is_repeat = program.warm_up == "repeats"
             if program.warm_up != "none" and not is_repeat:
                 warm = await watch(self._proxy, server.link("/warm-up.mp4"))
+                if warm.status == 504:
+                    return None
                 assert warm.body == b"warm"
                 await upstream.is_warm.wait()
             before = REPEATED if is_repeat else ()
-            seen = await watch(self._proxy, server.link(), program.asked, before=before)
+            return await watch(self._proxy, server.link(), program.asked, before=before)
+
+    async def _check(self, program: Program) -> Program | None:
+        """Hold what a client sees against the program; return one that was not completed."""
+        for _ in range(ATTEMPTS):
+            upstream = ProgrammedUpstream(program)
+            if (seen := await self._watch(program, upstream)) is not None:
+                break
+        else:
+            pytest.fail(f"never warm: {program}")
         complaint = judge(upstream, seen)
         assert complaint is None, f"{complaint}: {seen.status} {seen.fields} {program}"
         is_whole = seen.status < 400 and seen.is_complete

@@ -20,34 +20,45 @@ from proxies import Proxy, StartProxy
 from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 from viewers import watch
 
+# What the client asks for, how many bytes of it come, and what is asked for then.
+BREAKS = {
+    "whole": (None, 5000, f"bytes=5000-{SIZE - 1}"),
+    "the last byte": (None, SIZE - 1, f"bytes={SIZE - 1}-{SIZE - 1}"),
+    "closed": ("1000-9999", 500, "bytes=1500-9999"),
+    "the last byte of a range": ("1000-9999", 8999, "bytes=9999-9999"),
+    "open": ("1000-", 500, f"bytes=1500-{SIZE - 1}"),
+    "suffix": ("-9000", 500, f"bytes={SIZE - 8500}-{SIZE - 1}"),
+}
+
+
+async def break_off(proxy: Proxy, end: str, asked: str | None, at: int, resumed: str) -> None:
+    """Play what breaks off after *at* bytes, and look at what is asked for and what comes."""
+    broken = Break(at, end)
+    async with raw_upstream(in_turn(broken)) as upstream:
+        body = await play(proxy, upstream, broken, asked=asked)
+    first = None if asked is None else f"bytes={asked}"
+    assert asked_of(upstream) == [(first, None), (resumed, '"v1"')]
+    start = int(resumed.removeprefix("bytes=").split("-")[0]) - at
+    end_pos = int(resumed.split("-")[1])
+    assert body == CONTENT[start : end_pos + 1]
+
 
 class TestGoingOn:
     """The missing bytes are asked for, and no others."""
 
-    @pytest.mark.parametrize("end", ["close", "cut", "reset", "stall"])
-    @pytest.mark.parametrize(
-        ("asked", "at", "resumed"),
-        [
-            pytest.param(None, 5000, f"bytes=5000-{SIZE - 1}", id="whole"),
-            pytest.param(None, SIZE - 1, f"bytes={SIZE - 1}-{SIZE - 1}", id="the last byte"),
-            pytest.param("1000-9999", 500, "bytes=1500-9999", id="closed"),
-            pytest.param("1000-9999", 8999, "bytes=9999-9999", id="the last byte of a range"),
-            pytest.param("1000-", 500, f"bytes=1500-{SIZE - 1}", id="open"),
-            pytest.param("-9000", 500, f"bytes={SIZE - 8500}-{SIZE - 1}", id="suffix"),
-        ],
-    )
+    @pytest.mark.parametrize("end", ["close", "cut", "reset"])
+    @pytest.mark.parametrize(("asked", "at", "resumed"), BREAKS.values(), ids=BREAKS)
     async def test_at_the_byte_where_it_broke_off(
-        self, start_proxy: StartProxy, end: str, asked: str | None, at: int, resumed: str
+        self, proxy: Proxy, end: str, asked: str | None, at: int, resumed: str
     ) -> None:
-        proxy = await start_proxy(read_timeout=0.3)
-        broken = Break(at, end)
-        async with raw_upstream(in_turn(broken)) as upstream:
-            body = await play(proxy, upstream, broken, asked=asked)
-        first = None if asked is None else f"bytes={asked}"
-        assert asked_of(upstream) == [(first, None), (resumed, '"v1"')]
-        start = int(resumed.removeprefix("bytes=").split("-")[0]) - at
-        end_pos = int(resumed.split("-")[1])
-        assert body == CONTENT[start : end_pos + 1]
+        await break_off(proxy, end, asked, at, resumed)
+
+    async def test_at_the_byte_where_it_fell_silent(self, start_proxy: StartProxy) -> None:
+        """All at once: each takes as long as the silence is waited for."""
+        proxy = await start_proxy(read_timeout=1.5)
+        async with asyncio.TaskGroup() as group:
+            for asked, at, resumed in BREAKS.values():
+                group.create_task(break_off(proxy, "stall", asked, at, resumed))
 
     @pytest.mark.parametrize("asked", [None, "1000-"])
     async def test_before_any_byte_of_the_body(self, proxy: Proxy, asked: str | None) -> None:
@@ -137,7 +148,7 @@ class TestGoingOn:
         async def garble(exchange: Exchange) -> None:
             body = b"1388\r\n%b\r\n" % CONTENT[:5000]
             await exchange.send(response("200 OK", fields), body)
-            await asyncio.wait_for(received.wait(), 5)
+            await asyncio.wait_for(received.wait(), 60)
             await exchange.send(b"no length\r\n")
             await exchange.wait_closed()
 
@@ -145,7 +156,7 @@ class TestGoingOn:
             got = await proxy.stream(upstream.link())
             body = await got.content.readexactly(5000)
             received.set()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 assert body + await got.content.read() == CONTENT
         assert asked_of(upstream)[1:] == [("bytes=5000-", '"v1"')]
 

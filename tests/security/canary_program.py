@@ -173,9 +173,13 @@ def main() -> None:
             link = case["link"].replace("OWN_PORT", str(ports[case["proxy"]]))
             if case.get("redirected"):
                 link = REDIRECTING + quote(link, safe="")
-            status, code = clients[case["proxy"]].ask(case["route"], link)
+            client = clients[case["proxy"]]
+            status, code = client.ask(case["route"], link)
             if status == 200:  # a slow site is asked for one connection more, on its own account
+                # It is begun before a further answer, and its name is looked up meanwhile.
+                client.ask("/health", link)
                 time.sleep(_SETTLING_S)
+                client.ask("/health", link)
             packets = sniffer.packets(own)
             reports[case["id"]] = {"status": status, "code": code, "packets": packets}
     json.dump(reports, sys.stdout)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,10 @@ def namespace() -> Iterator[list[str]]:
     inside = [ip, "netns", "exec", name]
     files = Path("/etc/netns", name)  # what ip puts in place of those in /etc
     try:
-        files.mkdir(parents=True)
+        try:
+            files.mkdir(parents=True)
+        except FileNotFoundError:  # another process has just removed the folder above, as below
+            files.mkdir(parents=True)
         rows = "".join(f"{address} {host}\n" for address, host in HOSTS)
         (files / "hosts").write_text(rows, encoding="ascii")
         (files / "nsswitch.conf").write_text("hosts: files\n", encoding="ascii")
@@ -93,7 +97,7 @@ def namespace() -> Iterator[list[str]]:
     finally:
         subprocess.run([ip, "netns", "del", name], check=True)
         shutil.rmtree(files)
-        if not any(files.parent.iterdir()):
+        with suppress(OSError):  # which others need still, or have removed
             files.parent.rmdir()
 
 

@@ -88,4 +88,4 @@ class TestCuts:
             got = await proxy.stream(upstream.link())
             with pytest.raises(ClientPayloadError):
                 await got.read()
-            await asyncio.wait_for(upstream.closed.wait(), 1)
+            await asyncio.wait_for(upstream.closed.wait(), 20)

@@ -23,7 +23,7 @@ from streamproxy.upstream.connector import GuardedConnector
 from streamproxy.upstream.resolver import BlockedAddress, GuardedResolver, SystemResolver
 
 GOOD, BAD = "127.0.0.1", "127.0.0.2"
-SETTINGS = Settings.parse(allow_network=f"{GOOD}/32", connect_timeout=2, read_timeout=2)
+SETTINGS = Settings.parse(allow_network=f"{GOOD}/32", connect_timeout=20, read_timeout=30)
 POLICY = TargetPolicy.from_settings(SETTINGS)
 
 

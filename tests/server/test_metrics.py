@@ -411,7 +411,7 @@ class TestSeveralProcesses:
             found: Samples = {}
             # The other one gives its counts each second, one after the other.
             with suppress(TimeoutError):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     while not wanted.items() <= found.items():
                         found = await counts(proxy)
             assert {key: found.get(key) for key in wanted} == wanted

@@ -22,6 +22,8 @@ from streamproxy.openapi.document import make_document, operations_of
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 TOKEN = "0123456789abcdef"
+# Seconds: links of any kind are asked for, and some lead to where nobody answers.
+SHORT = {"read_timeout": 2, "connect_timeout": 2}
 
 
 def codes_of(document: object) -> Iterator[str]:
@@ -111,7 +113,7 @@ async def test_answers_are_as_described(start_proxy: StartProxy, tmp_path: Path)
         config = tmp_path / "schemathesis.toml"
         film = f'[parameters]\n"query.url" = "{upstream.link("/film.mp4")}"\n'
         config.write_text(f"{CONFIG.read_text()}\n{film}")
-        await schemathesis(await start_proxy(), config)
+        await schemathesis(await start_proxy(**SHORT), config)
         assert upstream.connections
 
 
@@ -122,7 +124,7 @@ async def test_answers_to_strangers_are_as_described(
     config.write_text(CONFIG.read_text())
     # A stranger is not told which methods there are.
     options = ("--exclude-checks", "unsupported_method")
-    await schemathesis(await start_proxy(access_token=TOKEN), config, *options)
+    await schemathesis(await start_proxy(access_token=TOKEN, **SHORT), config, *options)
 
 
 async def test_answers_to_the_owner_are_as_described(
@@ -131,7 +133,7 @@ async def test_answers_to_the_owner_are_as_described(
     config = tmp_path / "schemathesis.toml"
     config.write_text(CONFIG.read_text())
     token = f"Authorization: Bearer {TOKEN}"
-    await schemathesis(await start_proxy(access_token=TOKEN), config, "--header", token)
+    await schemathesis(await start_proxy(access_token=TOKEN, **SHORT), config, "--header", token)
 
 
 @pytest.mark.parametrize("prefix", ["", "/video"])

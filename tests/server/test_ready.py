@@ -52,7 +52,7 @@ async def test_store_that_says_nothing_is_waited_for_a_second(start_proxy: Start
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = f"redis://:hidden-word@127.0.0.1:{silent.getsockname()[1]}/0"
         proxy = await start_proxy(rate_limit="100/minute", rate_store=store)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             status, answer = await ask(proxy)
     assert (status, answer) == (503, WITHOUT_STORE)
 

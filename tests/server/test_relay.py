@@ -65,9 +65,9 @@ class TestLog:
 
         async with raw_upstream(answer) as upstream:
             reader, writer = await open_raw(proxy, upstream.link("/film.mp4?token=secret"))
-            await asyncio.wait_for(reader.readuntil(b"first"), 5)
+            await asyncio.wait_for(reader.readuntil(b"first"), 20)
             writer.close()
-            await asyncio.wait_for(upstream.closed.wait(), 1)
+            await asyncio.wait_for(upstream.closed.wait(), 20)
         last = caplog.records[-1]
         assert last.name == "streamproxy.middlewares.log_access"
         assert last.getMessage().endswith("client_gone")

@@ -287,7 +287,7 @@ class TestEvents:
             proxy.responses.append(events)
             await next_event(events)
             await app.shutdown()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 assert (await events.content.read()).strip() == b""
 
     async def test_missing_extra_is_named(self) -> None:

@@ -72,7 +72,7 @@ async def test_running_stream_outlives_its_link(start_proxy: StartProxy) -> None
         await exchange.send(b"after")
 
     async with raw_upstream(answer) as upstream:
-        end = int(time.time()) + 2
+        end = int(time.time()) + 5
         signed = sign_url(upstream.link(), KEY, expires_at=end)
         got = await fetch(proxy, signed)
         assert await got.content.readexactly(5) == b"first"

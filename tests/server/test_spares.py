@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientOSError
 from forwarders import join
 from proxies import Proxy, code_of, read_stream
+from redis_servers import free_port
 from upstreams import CONTENT, Exchange, Honest, RawUpstream, listening, raw_upstream, response
 
 from streamproxy.errors import BlockedTarget
@@ -154,13 +155,15 @@ async def test_what_a_site_does_with_one_unasked_harms_nothing(proxy: Proxy, how
 
     async with listening(serve) as upstream.port:
         await begin(proxy, upstream, 0)
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 20)
         await begin(proxy, upstream, 7)
         assert asked_on(upstream) == [1, 2]
 
 
 async def test_none_is_left_when_the_proxy_ends(proxy: Proxy) -> None:
-    async with far_site() as upstream:
+    port = free_port()  # which nobody else takes when it is free again
+    upstream = RawUpstream(Far(FILM), port, keep_alive=True)
+    async with listening(upstream.serve, port=port):
         await begin(proxy, upstream, 0)
     # The site has gone; what was to be made next fails, and whoever asks is told.
     assert await code_of(proxy, upstream.link()) == (502, "connection_refused")
@@ -246,7 +249,7 @@ async def test_one_waits_for_a_connection_that_is_being_made_and_others_make_the
         spares.prepare("http://far.example")
         first = asyncio.create_task(spares.wait("http://far.example"))
         await asyncio.sleep(0)
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(10):
             await spares.wait("http://far.example")
         assert not first.done()
         is_made.set()

@@ -323,7 +323,7 @@ async def test_client_of_http_1_0_gets_an_end_to_a_body_of_unknown_length(
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         target = proxy.url("/stream", upstream.link()).partition(str(proxy.port))[2]
         writer.write(f"GET {target} HTTP/1.0\r\nConnection: {connection}\r\n\r\n".encode())
-        received = await asyncio.wait_for(reader.read(), 5)
+        received = await asyncio.wait_for(reader.read(), 20)
         writer.close()
     assert received.endswith(b"\r\n\r\nfirst")
     assert b"Transfer-Encoding" not in received

@@ -148,7 +148,7 @@ async def test_client_that_leaves_is_noticed(
         got = await proxy.stream(upstream.link(), X_Forwarded_For="203.0.113.7")
         assert await got.content.readexactly(5) == b"first"
         got.close()
-        await asyncio.wait_for(upstream.closed.wait(), 5)
+        await asyncio.wait_for(upstream.closed.wait(), 20)
 
 
 async def test_it_works_in_any_place_of_a_chain(start_proxy: StartProxy) -> None:

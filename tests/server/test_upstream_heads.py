@@ -76,5 +76,5 @@ async def test_interim_heads_without_end_are_cut_at_once(proxy: Proxy) -> None:
 
     async with raw_upstream(answer) as upstream:
         assert await code_of(proxy, upstream.link()) == (502, "upstream_protocol")
-        async with asyncio.timeout(10):  # a third of the time for the head
+        async with asyncio.timeout(10):  # a fifth of the time for the head
             await upstream.closed.wait()

@@ -33,9 +33,9 @@ ELSEWHERE = "127.0.0.2"
 
 
 async def detail_of(
-    start_proxy: StartProxy, upstream_proxy: str, link: str
+    start_proxy: StartProxy, upstream_proxy: str, link: str, *, connect_timeout: float = 20
 ) -> tuple[int, str, str]:
-    proxy = await start_proxy(upstream_proxy=upstream_proxy, connect_timeout=1)
+    proxy = await start_proxy(upstream_proxy=upstream_proxy, connect_timeout=connect_timeout)
     problem = await (await proxy.stream(link)).json(content_type="application/problem+json")
     return problem["status"], problem["code"], problem["detail"]
 
@@ -222,7 +222,8 @@ async def test_proxy_that_is_silent_is_not_waited_for(start_proxy: StartProxy, s
 
     async with forwarding(wait) as through:
         given = f"{scheme}://127.0.0.1:{through.port}"
-        found = await detail_of(start_proxy, given, "https://127.0.0.1:8443/")
+        link = "https://127.0.0.1:8443/"
+        found = await detail_of(start_proxy, given, link, connect_timeout=1)
         assert found[:2] == (504, "connect_timeout")
 
 
@@ -257,7 +258,7 @@ async def test_bytes_that_nobody_asked_for_are_never_an_answer(
         proxy = await start_proxy(upstream_proxy=f"{scheme}://127.0.0.1:{through.port}")
         for _ in range(3):
             assert await (await proxy.stream(upstream.link())).read() == b"film"
-        assert upstream.connections == 3
+        assert upstream.used == 3
 
 
 async def test_variables_of_the_environment_are_never_believed(tmp_path: Path) -> None:
