@@ -20,9 +20,6 @@ from proxies import Proxy, StartProxy, code_of, read_stream
 from upstreams import CONTENT, Answer, Exchange, Honest, raw_upstream, response
 from viewers import watch
 
-from streamproxy.errors import KeptCut, UpstreamCut
-from streamproxy.upstream.failures import wait_s
-
 
 class TestBeforeTheFirstByte:
     """Nothing was sent to the client yet: asked again, a few times, and then told."""
@@ -139,34 +136,6 @@ class TestBeforeTheFirstByte:
                 assert await read_stream(proxy, upstream.link()) == CONTENT[:5000]
         assert len(upstream.exchanges) == 3
         assert upstream.used == 2
-
-    @pytest.mark.parametrize("end", [close, reset])
-    async def test_site_that_ends_whatever_was_kept_is_asked_on_a_new_connection(
-        self, start_proxy: StartProxy, end: Answer
-    ) -> None:
-        """At once: it may be well, and have closed what was idle for long enough."""
-        proxy = await start_proxy(retry_attempts=1)
-        film = Honest(CONTENT[:5000])
-        used = set[int]()
-
-        async def answer(exchange: Exchange) -> None:
-            if exchange.number in used:
-                await end(exchange)
-                exchange.writer.close()
-            else:
-                used.add(exchange.number)
-                await film(exchange)
-
-        async def read(asked: str) -> bytes:
-            return await (await proxy.stream(upstream.link(), asked)).read()
-
-        async with raw_upstream(answer, keep_alive=True) as upstream:
-            for asked in ("0-", "5-9", "0-4999", "1000-1999"):
-                first, _, last = asked.partition("-")
-                body = CONTENT[int(first) : int(last or 4999) + 1]
-                assert await asyncio.gather(*map(read, [asked] * 4)) == [body] * 4
-        assert len(upstream.exchanges) > upstream.used
-        assert wait_s(KeptCut(""), 1) == 0 < wait_s(UpstreamCut(""), 1)
 
     async def test_cut_while_the_type_is_looked_at(self, proxy: Proxy) -> None:
         """The first bytes must tell what the field does not; the client has seen none yet."""

@@ -5,10 +5,13 @@ from contextlib import AsyncExitStack
 
 import pytest
 from breaks import close, reset
-from proxies import Proxy
+from proxies import Proxy, StartProxy
 from redis_servers import free_port
 from upstreams import CONTENT, Answer, Exchange, Honest, RawUpstream, listening, raw_upstream
 from upstreams import response as written
+
+from streamproxy.errors import KeptCut, UpstreamCut
+from streamproxy.upstream.failures import wait_s
 
 
 def once(film: Answer, end: Answer) -> Answer:
@@ -28,6 +31,23 @@ def once(film: Answer, end: Answer) -> Answer:
 
 async def read(proxy: Proxy, link: str, asked: str) -> bytes:
     return await (await proxy.stream(link, asked)).read()
+
+
+@pytest.mark.parametrize("end", [close, reset])
+async def test_each_of_several_is_asked_at_once_on_a_new_connection(
+    start_proxy: StartProxy, end: Answer
+) -> None:
+    """One attempt more is enough: the site may have closed what was idle for long enough."""
+    proxy = await start_proxy(retry_attempts=1)
+    film = once(Honest(CONTENT[:5000]), end)
+    async with raw_upstream(film, keep_alive=True) as upstream:
+        for asked in ("0-", "5-9", "0-4999", "1000-1999"):
+            first, _, last = asked.partition("-")
+            body = CONTENT[int(first) : int(last or 4999) + 1]
+            bodies = await asyncio.gather(*(read(proxy, upstream.link(), asked) for _ in range(4)))
+            assert bodies == [body] * 4
+    assert len(upstream.exchanges) > upstream.used
+    assert wait_s(KeptCut(""), 1) == 0 < wait_s(UpstreamCut(""), 1)
 
 
 @pytest.mark.parametrize("end", [close, reset])
