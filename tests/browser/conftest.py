@@ -5,14 +5,14 @@ import os
 import re
 import shutil
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from once import common_folder, made_once
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
 from subprocesses import finish, process
 
@@ -22,7 +22,6 @@ from .viewer import WAIT_MS, Viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60
-CLIPS_TIMEOUT_S = 300
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -86,26 +85,7 @@ async def launched(chromium: str, *flags: str) -> AsyncIterator[Browser]:
 @pytest.fixture(scope="session")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of real clips, which the processes of pytest-xdist share."""
-    base = tmp_path_factory.getbasetemp()
-    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    return made_once(base / "clips", make_clips)
-
-
-def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """Let the first process that asks for a folder make it, and the others wait for it."""
-    unfinished = folder.with_name(f"{folder.name}-unfinished")
-    try:
-        folder.with_name(f"{folder.name}-begun").mkdir()
-    except FileExistsError:
-        give_up_at = time.monotonic() + CLIPS_TIMEOUT_S
-        while not folder.exists():
-            assert time.monotonic() < give_up_at, "the process that makes the clips does not"
-            time.sleep(0.1)
-    else:
-        unfinished.mkdir()
-        make(unfinished)
-        unfinished.rename(folder)
-    return folder
+    return made_once(common_folder(tmp_path_factory) / "clips", make_clips)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import av
 import pytest
+from once import made_once
 from playwright.async_api import expect
 
 from .clips import encode
-from .conftest import made_once
 from .upstream import Upstream
 from .viewer import Viewer
 

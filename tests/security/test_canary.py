@@ -10,14 +10,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attacks import ATTACKS, CONTROLS, HOSTS, PUBLIC
-
-import streamproxy
+from once import common_folder, made_once
+from subprocesses import clean_environment
 
 PROGRAM = Path(__file__).with_name("canary_program.py")
 REDIRECTING_CANARY = ["tcp", PUBLIC, 80]
@@ -62,9 +62,9 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="module")
+@contextmanager
 def namespace() -> Iterator[list[str]]:
-    """Return the beginning of a command that runs in a namespace made for this module."""
+    """Yield the beginning of a command that runs in a namespace of its own."""
     ip = shutil.which("ip", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if ip is None:
         missing("the program ip (package iproute2) is not there")
@@ -120,22 +120,28 @@ def cases() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def reports(namespace: list[str]) -> dict[str, Any]:
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what became of each case: one run of the program for all."""
-    given = {"proxies": PROXIES, "cases": [{"proxy": "default"} | case for case in cases()]}
-    clean = {name: value for name, value in os.environ.items() if "STREAMPROXY" not in name}
-    done = subprocess.run(
-        [*namespace, sys.executable, str(PROGRAM)],
-        input=json.dumps(given),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env=clean | {"PYTHONPATH": str(Path(streamproxy.__file__).parents[1])},
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    folder = made_once(common_folder(tmp_path_factory) / "canary", run_all)
+    found: dict[str, Any] = json.loads((folder / "reports.json").read_text())
     return found
+
+
+def run_all(folder: Path) -> None:
+    """Run the program."""
+    given = {"proxies": PROXIES, "cases": [{"proxy": "default"} | case for case in cases()]}
+    with namespace() as inside:
+        done = subprocess.run(
+            [*inside, sys.executable, str(PROGRAM)],
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            env=clean_environment(),
+        )
+    assert done.returncode == 0, done.stderr
+    (folder / "reports.json").write_text(done.stdout)
 
 
 def ids(rows: list[Any] | tuple[Any, ...]) -> list[str]:
