@@ -203,7 +203,8 @@ class Streams:
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._running or self._expected:
+                # Who is refused is no stream any more, and not worth the wait.
+                while self._running or (self._expected and not self._refuses):
                     tasks = {running.task for running in self._running}
                     await (asyncio.wait(tasks) if tasks else asyncio.sleep(_LOOK))
 

@@ -5,17 +5,19 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientError, ClientResponse, ClientSession, web
 from aiohttp.typedefs import Handler
-from upstreams import CONTENT, Exchange, RawUpstream, raw_upstream, response
+from proxies import serve as start
+from upstreams import CONTENT, Exchange, Honest, RawUpstream, raw_upstream, response
 
 from streamproxy import Settings, create_app, default_middlewares
+from streamproxy.keys import STREAMS
 from streamproxy.notify import ABORT, RETIRE, Notifier
-from streamproxy.server import listen, serve
+from streamproxy.server import END_TIME, listen, serve
 
 GRACE_S = 4
 CUT = 5000
@@ -113,15 +115,32 @@ async def test_abort_holds_for_requests_on_their_way(gate: Gate) -> None:
         assert time.monotonic() - began < GRACE_S - 1
 
 
-async def test_no_stream_begins_when_the_grace_is_over(gate: Gate) -> None:
+@pytest.mark.parametrize("word", [RETIRE, None], ids=["replaced", "stopped"])
+async def test_request_that_never_becomes_a_stream_holds_up_nobody(
+    gate: Gate, word: bytes | None
+) -> None:
     async with raw_upstream(for_ever) as upstream, worker(gate) as (proxy, serving):
         asking = asyncio.create_task(proxy.ask(upstream))
         await asyncio.wait_for(gate.has_come.wait(), 20)
-        signal.raise_signal(signal.SIGTERM)
-        await asyncio.sleep(GRACE_S + 1)
-        assert not serving.done()
-        gate.opens.set()
-        assert (await asking).status == 503
+        began = time.monotonic()
+        if word is None:
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            proxy.parent.send(word)
+        await asyncio.wait_for(serving, 60)
+        assert time.monotonic() - began < GRACE_S + END_TIME
+        with pytest.raises(ClientError):
+            await asking
+
+
+async def test_no_stream_begins_once_they_are_refused() -> None:
+    """The program's end is also the application's, which refuses nobody by itself."""
+    app = create_app(Settings.parse(allow_network="127.0.0.0/8"))
+    async with AsyncExitStack() as stack, raw_upstream(Honest()) as upstream:
+        proxy = await start(app, stack)
+        await app[STREAMS].drain(0, refuses=True)
+        await app[STREAMS].drain(0)
+        assert (await proxy.stream(upstream.link())).status == 503
 
 
 async def test_grace_holds_for_requests_on_their_way_in_a_sub_application(gate: Gate) -> None:
