@@ -22,11 +22,11 @@ from upstreams import CONTENT, Exchange, Honest, raw_upstream, response
 from visitors import calling, connected, eventually, has_streams
 
 from streamproxy import Settings, create_app
+from streamproxy.server import END_TIME
 
 HALF = len(CONTENT) // 2
-# Seconds for an end that comes soon: what waits for a client's head, a kept connection or a busy
-# site would take 20, and a silent site 30.
-SOON_S = 15
+# Seconds for an end after a grace of 3 at most, as the program promises it.
+SOON_S = 3 + END_TIME
 WHOLE = {"Content-Type": "video/mp4", "Content-Length": str(len(CONTENT)), "ETag": '"v1"'}
 
 
@@ -129,7 +129,7 @@ class TestProgram:
             assert await is_draining(program.proxy)
             halves.go_on.set()
             assert await got.read() == CONTENT[HALF:]
-            await assert_ends_well(program, 30)
+            await assert_ends_well(program, SOON_S)
 
     async def test_second_signal_ends_at_once(self, tmp_path: Path) -> None:
         async with (
@@ -166,7 +166,7 @@ class TestProgram:
             assert await got.read() == CONTENT
             assert await has_streams(program.proxy, 1)
             program.process.terminate()
-            await assert_ends_well(program, SOON_S)
+            await assert_ends_well(program, 1 + END_TIME)
             for visitor in (stream, validation, silent, half):
                 assert await visitor.is_cut_within(SOON_S)
 
@@ -235,13 +235,13 @@ class TestProgram:
             }
             await settled(program)
             program.process.terminate()
-            await asyncio.wait_for(program.process.wait(), 30)
+            await asyncio.wait_for(program.process.wait(), SOON_S)
             for length, visitor in visitors.items():
                 received, was_reset = await visitor.read_to_end()
                 body = received.partition(b"\r\n\r\n")[2]
                 is_visible = was_reset or version == "1.1"  # which says the length
                 assert len(body) == length or is_visible, f"{len(body)} of {length} bytes"
-            await assert_ends_well(program, 30)
+            await assert_ends_well(program, SOON_S)
 
 
 class TestSubApp:
